@@ -1,0 +1,34 @@
+import type { Attribution } from '../../shared/invocation.ts';
+import type { ConversationKey } from '../records/callRecord.ts';
+
+/** What is known about the caller when a session has to be made for it. */
+export interface CallerContext {
+  readonly client: string | null;
+  readonly workspace: string | null;
+}
+
+/** A session that a call may run in. */
+export interface Resolved {
+  readonly session_id: string;
+  readonly attribution: Attribution;
+  /** Minted here without the store's answer. */
+  readonly provisional: boolean;
+}
+
+/** An explicit id that can't be used; `message` says why and what to do. */
+export interface Refused {
+  readonly refused: string;
+}
+
+/**
+ * Finds the session of a call. Answers from memory whenever it can; otherwise it waits for the store for a bounded time
+ * only, and never fails: without an answer a conversation gets a provisional session, an explicit id is taken as it is.
+ */
+export interface Sessions {
+  forExplicit(session_id: string, caller: CallerContext): Resolved | Refused | Promise<Resolved | Refused>;
+  forConversation(
+    conversation: ConversationKey,
+    attribution: Attribution,
+    caller: CallerContext,
+  ): Resolved | Promise<Resolved>;
+}
