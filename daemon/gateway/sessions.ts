@@ -32,3 +32,16 @@ export interface Sessions {
     caller: CallerContext,
   ): Resolved | Promise<Resolved>;
 }
+
+/** Who knows: the store in the daemon, the socket in a stdio process. May reject or take long when the daemon is away. */
+export interface SessionSource {
+  useExplicit(session_id: string, caller: CallerContext): Promise<{ readonly session_id: string } | Refused>;
+  /** `bound`: the conversation was put there by sessions_use. */
+  resolveConversation(
+    conversation: ConversationKey,
+    proposed: string,
+    caller: CallerContext,
+  ): Promise<{ readonly session_id: string; readonly bound: boolean }>;
+  /** Tells which sessions changed their status and which conversations moved, so that memory of them is dropped. */
+  onChanged(listener: (change: { session_id: string } | { conversation: ConversationKey }) => void): () => void;
+}
