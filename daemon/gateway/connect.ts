@@ -1,0 +1,14 @@
+import { HttpTransport } from './httpTransport.ts';
+import type { Connect } from './link.ts';
+import { type SpawnContext, StdioTransport } from './stdioTransport.ts';
+
+/** Connects to upstreams of every kind; stdio upstreams run with this folder and environment. */
+export function connectIn(
+  context: Omit<SpawnContext, 'onStderr'>,
+  onStderr: (server: string, chunk: Buffer) => void,
+): Connect {
+  return (spec, events) =>
+    spec.transport === 'http'
+      ? new HttpTransport(spec, events)
+      : new StdioTransport(spec, { ...context, onStderr: chunk => onStderr(spec.name, chunk) }, events);
+}

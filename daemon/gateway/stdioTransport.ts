@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { LineReader } from './lineReader.ts';
+import type { Transport, TransportEvents } from './transport.ts';
+import type { StdioSpec } from './upstreamSpec.ts';
+
+const STDERR_KEPT = 64 * 1024;
+/** How long an upstream may take to leave after its input ended, and after SIGTERM. */
+const LEAVE_MS = 1700;
+const TERM_MS = 1000;
+
+/** The last lines of a stream, at most `limit` bytes of them. */
+class Tail {
+  #parts: Buffer[] = [];
+  #length = 0;
+
+  push(part: Buffer): void {
+    this.#parts.push(part.length > STDERR_KEPT ? part.subarray(-STDERR_KEPT) : part);
+    this.#length += Math.min(part.length, STDERR_KEPT);
+    while (this.#length > STDERR_KEPT && this.#parts.length > 1) this.#length -= this.#parts.shift()?.length ?? 0;
+  }
+
+  lastLine(): string | null {
+    const text = Buffer.concat(this.#parts).toString('utf8').trimEnd();
+    return text === '' ? null : text.slice(text.lastIndexOf('\n') + 1).slice(0, 300);
+  }
+}
+
+export interface SpawnContext {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Gets what the upstream writes to its stderr. */
+  readonly onStderr: (chunk: Buffer) => void;
+}
+
+/** An upstream that runs as a child process and speaks JSON lines over its stdin and stdout. */
+export class StdioTransport implements Transport {
+  readonly #child: ChildProcess;
+  readonly #events: TransportEvents;
+  readonly #stderr = new Tail();
+  readonly #gone: Promise<void>;
+  readonly #group: boolean;
+  #closing = false;
+
+  constructor(spec: StdioSpec, context: SpawnContext, events: TransportEvents) {
+    this.#events = events;
+    this.#group = process.platform !== 'win32';
+    const child = spawn(spec.command, spec.args, {
+      cwd: spec.cwd ?? context.cwd,
+      env: { ...context.env, ...spec.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // a group of its own, so that a launcher such as npx is ended with what it started
+      detached: this.#group,
+      shell: process.platform === 'win32' && !/\.exe$/i.test(spec.command),
+      windowsHide: true,
+    });
+    this.#child = child;
+    const reader = new LineReader(events.onMessage, events.onOversize);
+    child.stdout?.on('data', (chunk: Buffer) => reader.push(chunk));
+    child.stdout?.on('close', () => this.#lost('closed its output'));
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr.push(chunk);
+      context.onStderr(chunk);
+    });
+    child.stdin?.on('error', error => this.#lost(`closed its input (${error.message})`));
+    this.#gone = new Promise(resolve => {
+      child.once('error', error => {
+        this.#lost(startFault(spec, error));
+        resolve();
+      });
+      child.once('exit', (code, signal) => {
+        this.#killGroup('SIGKILL');
+        this.#lost(signal === null ? `exited with code ${code}` : `was ended by ${signal}`);
+        resolve();
+      });
+    });
+  }
+
+  get pid(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  send(message: Buffer): void {
+    const { stdin } = this.#child;
+    if (stdin === null || !stdin.writable) return;
+    const line = Buffer.allocUnsafe(message.length + 1);
+    message.copy(line);
+    line[message.length] = 0x0a;
+    stdin.write(line);
+  }
+
+  setProtocolVersion(): void {}
+
+  async close(urgent: boolean): Promise<void> {
+    this.#closing = true;
+    if (this.#child.pid === undefined) return;
+    this.#child.stdin?.end();
+    if (!urgent && (await this.#leavesWithin(LEAVE_MS))) return;
+    this.#killGroup('SIGTERM');
+    if (await this.#leavesWithin(TERM_MS)) return;
+    this.#killGroup('SIGKILL');
+    await this.#gone;
+  }
+
+  #leavesWithin(ms: number): Promise<boolean> {
+    return new Promise(resolve => {
+      const timer = setTimeout(() => resolve(false), ms);
+      void this.#gone.then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  #killGroup(signal: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    try {
+      if (this.#group) process.kill(-pid, signal);
+      else this.#child.kill(signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+
+  #lost(reason: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#killGroup('SIGTERM');
+    // its last words on stderr are often still in the pipe when the exit is told
+    setImmediate(() => {
+      const words = this.#stderr.lastLine();
+      this.#events.onClose(words === null ? reason : `${reason}; it last wrote: ${words}`);
+    });
+  }
+}
+
+function startFault(spec: StdioSpec, error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') {
+    return `could not be started: command "${spec.command}" was not found; check "command" and "cwd" in its configuration`;
+  }
+  if (error.code === 'EACCES') return `could not be started: "${spec.command}" may not be executed (EACCES)`;
+  return `could not be started: ${error.message}`;
+}
