@@ -12,24 +12,27 @@ const common = {
   startup_timeout_ms: z.int().positive().optional().meta({ description: 'Longest a start may take; 30000' }),
 };
 
+const stdioServerConfig = z.looseObject({
+  ...common,
+  type: z.literal('stdio').optional(),
+  command: z.string().min(1),
+  args: z.array(z.string()).optional(),
+  env: z.record(z.string(), z.string()).optional(),
+  cwd: z.string().optional(),
+});
+export type StdioServerConfig = z.infer<typeof stdioServerConfig>;
+
+const httpServerConfig = z.looseObject({
+  ...common,
+  type: z.enum(['http', 'streamable-http', 'streamableHttp']).optional(),
+  url: z.url({ protocol: /^https?$/ }),
+  headers: z.record(z.string(), z.string()).optional(),
+});
+export type HttpServerConfig = z.infer<typeof httpServerConfig>;
+
 /** One upstream of config.json, in the `mcpServers` form that people paste; keys of other programs are kept and ignored. */
-export const serverConfig = z.union([
-  z.looseObject({
-    ...common,
-    type: z.literal('stdio').optional(),
-    command: z.string().min(1),
-    args: z.array(z.string()).optional(),
-    env: z.record(z.string(), z.string()).optional(),
-    cwd: z.string().optional(),
-  }),
-  z.looseObject({
-    ...common,
-    type: z.enum(['http', 'streamable-http', 'streamableHttp']).optional(),
-    url: z.url({ protocol: /^https?$/ }),
-    headers: z.record(z.string(), z.string()).optional(),
-  }),
-]);
-export type ServerConfig = z.infer<typeof serverConfig>;
+export const serverConfig = z.union([stdioServerConfig, httpServerConfig]);
+export type ServerConfig = StdioServerConfig | HttpServerConfig;
 
 export const server = z.object({
   server: serverName,

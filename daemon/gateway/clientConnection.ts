@@ -32,6 +32,8 @@ export interface GatewayContext {
   readonly owner: string;
   readonly logCall: LogCall;
   readonly log: (message: string) => void;
+  /** Told of each change of an upstream's state. */
+  readonly onLink?: (link: Link) => void;
 }
 
 /** What is known of a client before it speaks. */
@@ -204,6 +206,7 @@ export class ClientConnection implements LinkHost {
   }
 
   onStateChange(link: Link): void {
+    this.context.onLink?.(link);
     if (link.state === 'ready') this.#routes.linkReady(link);
     if (link.state === 'failed') {
       this.context.log(`MCP server "${link.spec.name}" ${link.lastError}`);
@@ -228,6 +231,12 @@ export class ClientConnection implements LinkHost {
     this.#closed = true;
     this.#routes.close();
     await Promise.all([...ends, ...[...this.#routes.links()].map(link => link.close(urgent))]);
+  }
+
+  /** Resolves when no request waits for an upstream any more, at the latest after `ms`. */
+  async drained(ms: number): Promise<void> {
+    const until = Date.now() + ms;
+    while (this.inFlight > 0 && Date.now() < until) await new Promise(resolve => setTimeout(resolve, 10));
   }
 
   /** Calls and other requests that wait for an upstream. */

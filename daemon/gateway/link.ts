@@ -144,7 +144,7 @@ export class Link {
 
   async close(urgent: boolean): Promise<void> {
     this.#closed = true;
-    this.state = 'idle';
+    this.#setState('idle');
     const transport = this.#transport;
     this.#transport = null;
     await transport?.close(urgent);

@@ -28,6 +28,8 @@ class Tail {
 export interface SpawnContext {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The file mode mask that upstreams run with, where this process has another for itself. */
+  readonly umask?: number;
   /** Gets what the upstream writes to its stderr. */
   readonly onStderr: (chunk: Buffer) => void;
 }
@@ -44,6 +46,7 @@ export class StdioTransport implements Transport {
   constructor(spec: StdioSpec, context: SpawnContext, events: TransportEvents) {
     this.#events = events;
     this.#group = process.platform !== 'win32';
+    const own = context.umask === undefined ? undefined : process.umask(context.umask);
     const child = spawn(spec.command, spec.args, {
       cwd: spec.cwd ?? context.cwd,
       env: { ...context.env, ...spec.env },
@@ -53,6 +56,7 @@ export class StdioTransport implements Transport {
       shell: process.platform === 'win32' && !/\.exe$/i.test(spec.command),
       windowsHide: true,
     });
+    if (own !== undefined) process.umask(own);
     this.#child = child;
     const reader = new LineReader(events.onMessage, events.onOversize);
     child.stdout?.on('data', (chunk: Buffer) => reader.push(chunk));
