@@ -1,8 +1,9 @@
 // Builds dist/: the bin with its worker threads, the extension, the page, and the SQLite binaries beside them.
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const production = process.argv.includes('--production');
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 rmSync('dist', { recursive: true, force: true });
 
 const shared = {
@@ -10,6 +11,7 @@ const shared = {
   sourcemap: !production,
   minify: production,
   legalComments: 'none',
+  define: { SESSIOND_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
 };
 // Bundled CommonJS packages ask for node's own modules by require(), which ESM does not have.

@@ -29,20 +29,16 @@ export interface CallFacts {
   readonly resolved: Resolved | null;
 }
 
-export type LogCall = (call: ActiveCall, end: CallEnd) => void;
-
 const MESSAGE_SHOWN = 300;
 
 /** Begins and ends recorded calls: one start and one end each, whatever happens in between. */
 export class Calls {
   readonly #recorder: Recorder;
   readonly #owner: string;
-  readonly #log: LogCall;
 
-  constructor(recorder: Recorder, owner: string, log: LogCall) {
+  constructor(recorder: Recorder, owner: string) {
     this.#recorder = recorder;
     this.#owner = owner;
-    this.#log = log;
   }
 
   begin(facts: CallFacts): ActiveCall {
@@ -95,9 +91,7 @@ export class Calls {
       duration_ms: Math.round((performance.now() - call.began) * 1000) / 1000,
       error_message: errorMessage,
     };
-    const handedOver = this.#recorder.end(end, message);
-    this.#log(call, end);
-    return handedOver;
+    return this.#recorder.end(end, message);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { DaemonError } from '../../shared/errors.ts';
 import type { InvocationStatus } from '../../shared/invocation.ts';
 import { type CallerFacts, clientKey } from './attribution.ts';
-import { type ActiveCall, Calls, echoOf, type LogCall, outcomeOf } from './calls.ts';
+import { type ActiveCall, Calls, echoOf, outcomeOf } from './calls.ts';
 import type { Connect } from './link.ts';
 import { Link, type LinkHost, type Pending } from './link.ts';
 import {
@@ -30,7 +30,6 @@ export interface GatewayContext {
   readonly connect: Connect;
   /** Names the process in records, so that what it left running can be ended. */
   readonly owner: string;
-  readonly logCall: LogCall;
   readonly log: (message: string) => void;
   /** Told of each change of an upstream's state. */
   readonly onLink?: (link: Link) => void;
@@ -75,7 +74,7 @@ export class ClientConnection implements LinkHost {
     this.context = context;
     this.options = options;
     this.workspace = options.workspace;
-    this.calls = new Calls(context.recorder, context.owner, context.logCall);
+    this.calls = new Calls(context.recorder, context.owner);
     this.#routes = routes(this);
     this.#toolCalls = new ToolCalls(this, this.#routes);
   }

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
-import { clientKey, conversationOf, environmentConversation } from '../../daemon/gateway/attribution.ts';
+import {
+  type CallerFacts,
+  clientKey,
+  conversationOf,
+  environmentConversation,
+} from '../../daemon/gateway/attribution.ts';
 
-const facts = { client: 'someone', environmentConversation: null, connection: null };
+const facts: CallerFacts = { client: 'someone', environmentConversation: null, connection: null };
 
 describe('the conversation of a call', () => {
   it('is what _meta names before the environment before the connection', () => {
-    const all = { ...facts, environmentConversation: 'env', connection: 'conn' };
+    const all: CallerFacts = { ...facts, environmentConversation: 'env', connection: 'conn' };
     const found = (meta: Record<string, unknown> | undefined, of = all) => {
       const answer = conversationOf(meta, of);
       return answer === null ? null : [answer.attribution, answer.conversation.conversation_id];
