@@ -31,6 +31,8 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node22.14',
+  // jsonc-parser's CommonJS form requires its parts by names that a bundle can't follow
+  mainFields: ['module', 'main'],
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   banner: requireBanner,

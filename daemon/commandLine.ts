@@ -15,6 +15,8 @@ import { say, type Terminal } from './surfaces/cli/environment.ts';
 export function runCommandLine(argv: readonly string[], installation: Installation): Promise<number> {
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort());
+  // `sessiond list | head` closes its end early: that is no error
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 74));
   return runCli(
     argv,
     {

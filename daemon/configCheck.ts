@@ -42,30 +42,34 @@ export function checkServers(document: ConfigDocument): {
     }
     entries.set(entry.name, entry);
   }
-  for (const entry of entries.values()) {
-    const fault = serverFault(entry);
-    if (fault === null) mcpServers[entry.name] = serverConfig.parse(entry.value);
-    else
-      faults.push({
-        server: entry.name,
-        message: `${placeOf(document, fault.node.offset)}: server ${JSON.stringify(entry.name)}: ${fault.what}`,
-      });
+  for (const { name, value, node } of entries.values()) {
+    const fault = serverFault(name, value);
+    if (fault === null) mcpServers[name] = serverConfig.parse(value);
+    else {
+      const place = placeOf(document, nodeAt(node, fault.path).offset);
+      faults.push({ server: name, message: `${place}: server ${JSON.stringify(name)}: ${fault.what}` });
+    }
   }
   return { mcpServers, faults };
 }
 
-function serverFault({ name, value, node }: ServerEntry): { node: Node; what: string } | null {
+/**
+ * What is wrong with a server, in words and as the path to it; null when it is right. A `command` makes it a stdio server
+ * whatever else it has, as the gateway sees it.
+ */
+export function serverFault(name: string, value: unknown): { path: readonly PropertyKey[]; what: string } | null {
   const named = serverName.safeParse(name);
   if (!named.success)
-    return { node, what: `${named.error.issues[0]?.message ?? 'a wrong name'}; give it another name` };
-  const checked = serverConfig.safeParse(value);
-  if (checked.success) return null;
-  if (typeof value === 'object' && value !== null && !('command' in value) && !('url' in value))
-    return { node, what: 'has neither "command" nor "url": give it one' };
+    return { path: [], what: `${named.error.issues[0]?.message ?? 'a wrong name'}; give it another name` };
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const hasCommand = isObject && 'command' in value;
+  if (isObject && !hasCommand && !('url' in value))
+    return { path: [], what: 'has neither "command" nor "url": give it one' };
   const [stdio, http] = serverConfig.options;
-  const meant = typeof value === 'object' && value !== null && 'command' in value ? stdio : http;
-  const issues = meant.safeParse(value).error?.issues ?? checked.error.issues;
-  return { node: nodeAt(node, issues[0]?.path ?? []), what: `${describeIssues(issues, value, [])}; mend or remove it` };
+  const issues = (hasCommand ? stdio : http).safeParse(value).error?.issues;
+  return issues
+    ? { path: issues[0]?.path ?? [], what: `${describeIssues(issues, value, [])}; mend or remove it` }
+    : null;
 }
 
 /** The node at a path, or the nearest one above it when it is missing. */

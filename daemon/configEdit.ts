@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { createScanner, findNodeAtLocation, type Node } from 'jsonc-parser';
 import { DaemonError } from '../shared/errors.ts';
-import { type ServerConfig, serverConfig, serverName } from '../shared/server.ts';
+import { type ServerConfig, serverConfig } from '../shared/server.ts';
 import { readConfig, serverSections } from './config.ts';
-import { describeIssues } from './inputFault.ts';
+import { serverFault } from './configCheck.ts';
 import { writeWhole } from './lifecycle/wholeFile.ts';
 
 /**
@@ -11,7 +11,8 @@ import { writeWhole } from './lifecycle/wholeFile.ts';
  * `invalid_input` for a name or a config that is wrong, `config_invalid` when the file is.
  */
 export function addServer(path: string, name: string, config: ServerConfig): void {
-  check(name, config);
+  const fault = serverFault(name, config);
+  if (fault !== null) throw new DaemonError('invalid_input', `server ${JSON.stringify(name)}: ${fault.what}`);
   const document = readConfig(path);
   if (document.servers.some(entry => entry.name === name))
     throw new DaemonError('conflict', `server ${name} is in ${path} already: remove it first, or take another name`);
@@ -44,19 +45,7 @@ export function removeServer(path: string, name: string): ServerConfig | null {
     document = readConfig(path);
     left = document.servers.find(({ name: other }) => other === name);
   }
-  return serverConfig.safeParse(entry.value).data ?? null;
-}
-
-function check(name: string, config: ServerConfig): void {
-  const named = serverName.safeParse(name);
-  if (!named.success)
-    throw new DaemonError(
-      'invalid_input',
-      `server ${JSON.stringify(name)}: ${named.error.issues[0]?.message ?? 'no name'}`,
-    );
-  const checked = serverConfig.safeParse(config);
-  if (!checked.success)
-    throw new DaemonError('invalid_input', `server ${name}: ${describeIssues(checked.error.issues, config, [])}`);
+  return serverFault(name, entry.value) === null ? serverConfig.parse(entry.value) : null;
 }
 
 /**

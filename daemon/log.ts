@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import pino from 'pino';
 import { createStream, type RotatingFileStream } from 'rotating-file-stream';
-import type { CallEnd, CallStart } from './records/callRecord.ts';
+import type { Invocation } from '../shared/invocation.ts';
 
 /** Structured: the fields first, then the message. An error goes into the field `err`, with its cause. */
 export type Log = pino.Logger;
@@ -86,10 +86,10 @@ export function consoleLog(level: string, write: (text: string) => void = text =
   return logger(level, line => write(`${readable(line)}\n`));
 }
 
-/** Writes the line of an invocation; each has its session_id. What failed is a warning. */
-export function logInvocation(log: Log, start: CallStart, end: CallEnd): void {
-  const { invocation_id, session_id, attribution, client, server, tool } = start;
-  const { status, duration_ms, error_message } = end;
+/** Writes the line of an invocation that ended; each has its session_id. What did not complete is a warning. */
+export function logInvocation(log: Log, invocation: Invocation): void {
+  const { invocation_id, session_id, attribution, client, server, tool, status, duration_ms, error_message } =
+    invocation;
   const fields = { session_id, invocation_id, attribution, client, server, tool, status, duration_ms };
   if (status === 'completed') log.info(fields, 'invocation');
   else log.warn({ ...fields, error_message }, 'invocation');

@@ -24,7 +24,8 @@ if ((command === 'stdio' || command === 'wrap') && !asksForHelp(rest)) {
   process.exitCode = await runCommandLine(process.argv.slice(2), installation);
 }
 
+/** `--help` of ours, not of the command that is wrapped. */
 function asksForHelp(args: readonly string[]): boolean {
-  const end = args.indexOf('--');
+  const end = args.findIndex((arg, i) => arg === '--' || (i > 0 && !arg.startsWith('-')));
   return (end === -1 ? args : args.slice(0, end)).some(arg => arg === '--help' || arg === '-h');
 }

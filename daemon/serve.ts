@@ -30,6 +30,7 @@ import { writeLauncher } from './lifecycle/launcher.ts';
 import { acquireLock } from './lifecycle/lock.ts';
 import { listenOnKeptPort } from './lifecycle/port.ts';
 import { keptToken } from './lifecycle/token.ts';
+import { sweepTemporary } from './lifecycle/wholeFile.ts';
 import { type Log, logInvocation } from './log.ts';
 import { createHandlers } from './sessions/handlers.ts';
 import type { Servers } from './sessions/servers.ts';
@@ -66,6 +67,7 @@ export async function startDaemon(
   const umask = makeFilesPrivate();
   const lock = acquireLock(paths.lock);
   if (lock === null) return null;
+  sweepTemporary(paths.home);
   const { config, faults } = loadConfig(paths.config);
   for (const { message } of faults) log.warn({ home: paths.home }, message);
   const { durability } = config;
@@ -137,7 +139,7 @@ export async function startDaemon(
     mediaFolder: fileURLToPath(new URL('media', installation.dist)),
     onError: error => log.error({ err: error }, 'unexpected error'),
   });
-  const server = httpServer(security, downstream, getRequestListener(app.fetch), log);
+  const server = httpServer(security, downstream, getRequestListener(app.fetch, { overrideGlobalObjects: false }), log);
   let discovery: Discovery = {
     pid: process.pid,
     port: 0,
@@ -268,7 +270,7 @@ function serversOf(registry: ServerRegistry, paths: HomePaths): Servers {
     async remove(name: string) {
       const removed = removeServer(paths.config, name);
       registry.remove(name);
-      return removed ?? { command: '(unreadable)' };
+      return removed;
     },
   };
 }

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { DaemonError, errorTable } from '../shared/errors.ts';
 import type { Installation } from './installation.ts';
 import { runStdio, type StdioMode } from './stdioProcess.ts';
@@ -21,27 +20,41 @@ export async function stdioCommand(
 }
 
 function parse(command: 'stdio' | 'wrap', args: readonly string[]): { mode: StdioMode; session: string | null } {
-  const end = args.indexOf('--');
-  const own = end === -1 ? args : args.slice(0, end);
-  const [file, ...fileArgs] = end === -1 ? [] : args.slice(end + 1);
-  let parsed: { values: { session?: string }; positionals: string[] };
-  try {
-    parsed = parseArgs({ args: [...own], options: { session: { type: 'string' } }, allowPositionals: true });
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new DaemonError('invalid_input', `${message}. See "sessiond ${command} --help"`, { cause });
-  }
-  const session = parsed.values.session ?? null;
-  const [name, ...more] = parsed.positionals;
+  const { session, positionals } = options(command, args);
+  const [name, ...more] = positionals;
   if (command === 'stdio') {
-    if (name !== undefined || file !== undefined)
-      throw usage(`sessiond stdio takes no ${JSON.stringify(name ?? file)}`);
+    if (name !== undefined) throw usage(`sessiond stdio takes no ${JSON.stringify(name)}`);
     return { mode: { kind: 'stdio' }, session };
   }
-  if (name === undefined || more.length > 0 || file === undefined) {
+  const [file, ...fileArgs] = more;
+  if (name === undefined || file === undefined) {
     throw usage('sessiond wrap needs a name, then --, then the command of the MCP server');
   }
   return { mode: { kind: 'wrap', name, command: file, args: fileArgs }, session };
+}
+
+/**
+ * Our options end where the wrapped command begins: at `--`, or at the second word, since some clients take a `--` out of the
+ * command lines that they are given.
+ */
+function options(command: string, args: readonly string[]): { session: string | null; positionals: string[] } {
+  const positionals: string[] = [];
+  let session: string | null = null;
+  for (let i = 0; i < args.length; i += 1) {
+    const arg = args[i] ?? '';
+    if (arg === '--') return { session, positionals: [...positionals, ...args.slice(i + 1)] };
+    if (arg === '--session' || arg.startsWith('--session=')) {
+      const value = arg === '--session' ? args[++i] : arg.slice('--session='.length);
+      if (value === undefined) throw usage('--session needs an id');
+      session = value;
+    } else if (arg.startsWith('-')) {
+      throw usage(`sessiond ${command} has no option ${JSON.stringify(arg)}: see "sessiond ${command} --help"`);
+    } else {
+      positionals.push(arg);
+      if (positionals.length === 2) return { session, positionals: [...positionals, ...args.slice(i + 1)] };
+    }
+  }
+  return { session, positionals };
 }
 
 function usage(what: string): DaemonError {

@@ -26,14 +26,23 @@ export type ErrorCode = keyof typeof errorTable;
 export class DaemonError extends Error {
   override readonly name = 'DaemonError';
   readonly code: ErrorCode;
+  /** Names the log line that has the cause; only `internal` errors carry one. */
+  readonly reference: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; reference?: string }) {
     super(message, options);
     this.code = code;
+    this.reference = options?.reference;
   }
 }
 
 /** The body of an error on the wire: `{"error": {"code", "message", "reference"?}}`. */
 export interface ErrorBody {
   error: { code: ErrorCode; message: string; reference?: string };
+}
+
+/** The body that tells of `error`; its cause stays behind. */
+export function errorBody(error: DaemonError): ErrorBody {
+  const { code, message, reference } = error;
+  return { error: { code, message, ...(reference === undefined ? {} : { reference }) } };
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { invocation } from './invocation.ts';
 import { session, sessionId, timestamp } from './session.ts';
 

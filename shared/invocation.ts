@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sessionId, timestamp } from './session.ts';
 
 /** How an invocation got its session, strongest first. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** Where an operation can be reached. `rest` includes the typed client. */
 export type Surface = 'mcp' | 'rest' | 'cli';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { SESSION_ID_PATTERN } from './ids.ts';
 
 export const sessionId = z

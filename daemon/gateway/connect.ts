@@ -7,8 +7,10 @@ export function connectIn(
   context: Omit<SpawnContext, 'onStderr'>,
   onStderr: (server: string, chunk: Buffer) => void,
 ): Connect {
+  // VS Code's Node runs us with a variable that would make any Electron program below act as Node too
+  const { ELECTRON_RUN_AS_NODE: _ours, ...env } = context.env;
   return (spec, events) =>
     spec.transport === 'http'
       ? new HttpTransport(spec, events)
-      : new StdioTransport(spec, { ...context, onStderr: chunk => onStderr(spec.name, chunk) }, events);
+      : new StdioTransport(spec, { ...context, env, onStderr: chunk => onStderr(spec.name, chunk) }, events);
 }

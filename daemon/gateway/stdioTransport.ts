@@ -7,6 +7,8 @@ const STDERR_KEPT = 64 * 1024;
 /** How long an upstream may take to leave after its input ended, and after SIGTERM. */
 const LEAVE_MS = 1700;
 const TERM_MS = 1000;
+/** How long after the end of its output the exit of a process may be told. */
+const EXIT_TOLD_MS = 250;
 
 /** The last lines of a stream, at most `limit` bytes of them. */
 class Tail {
@@ -60,12 +62,17 @@ export class StdioTransport implements Transport {
     this.#child = child;
     const reader = new LineReader(events.onMessage, events.onOversize);
     child.stdout?.on('data', (chunk: Buffer) => reader.push(chunk));
-    child.stdout?.on('close', () => this.#lost('closed its output'));
+    child.stdout?.on('close', () => {
+      // most often because it exits, and then how it exited says more
+      setTimeout(() => this.#lost('closed its output'), EXIT_TOLD_MS);
+    });
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr.push(chunk);
       context.onStderr(chunk);
     });
-    child.stdin?.on('error', error => this.#lost(`closed its input (${error.message})`));
+    child.stdin?.on('error', error => {
+      setTimeout(() => this.#lost(`closed its input (${error.message})`), EXIT_TOLD_MS);
+    });
     this.#gone = new Promise(resolve => {
       child.once('error', error => {
         this.#lost(startFault(spec, error));

@@ -73,6 +73,11 @@ export interface Store {
   /** Called with the committed events, in order, after each commit. */
   onEvents(listener: (events: readonly DaemonEvent[]) => void): () => void;
 
+  /** Says where invocations stand below .history; a call corrected since it was read is left to be written again. */
+  markHistory(entries: readonly { invocation_id: string; history_dir: string }[]): Promise<void>;
+  /** Says up to which revision .sessions/ shows a session. */
+  markSessionFiles(entries: readonly { session_id: string; revision: number }[]): Promise<void>;
+
   counts(): Promise<{ sessions: number; invocations: number; running: number }>;
   /** Commits what is pending and lets go of every file. */
   close(): Promise<void>;

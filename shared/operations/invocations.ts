@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { invocation, invocationDetail, invocationStatus } from '../invocation.ts';
 import { operation } from '../operation.ts';
 import { sessionId, timestamp } from '../session.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { operation } from '../operation.ts';
 import { server, serverConfig, serverName } from '../server.ts';
 
@@ -41,7 +41,7 @@ export const serversRemove = operation({
   method: 'DELETE',
   path: '/servers/:server',
   input: z.object({ server: serverName }),
-  output: z.object({ server: serverName, removed: z.literal(true), config: serverConfig }),
+  output: z.object({ server: serverName, removed: z.literal(true), config: serverConfig.nullable() }),
   readOnly: false,
   destructive: true,
   idempotent: false,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { operation } from '../operation.ts';
 import { session, sessionId, sessionStatus, tag, timestamp } from '../session.ts';
 import { page, paging } from './paging.ts';

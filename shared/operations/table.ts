@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { daemonStatus } from './daemon.ts';
 import { invocationsGet, invocationsLink, invocationsList } from './invocations.ts';
 import { serversAdd, serversList, serversRemove } from './servers.ts';

@@ -59,7 +59,7 @@ describe('wrap, before an upstream that a test wrote byte by byte', () => {
   ] as const) {
     it(`passes the result of ${tool} on byte for byte, the echo in _meta apart`, async () => {
       const [plain, ours] = await both(client => client.call(tool, args));
-      assert.equal(withoutEcho(ours), plain);
+      assert.ok(withoutEcho(ours) === plain, `${ours.slice(0, 500)} is not ${plain.slice(0, 500)}`);
       assert.match(ours, KEYS);
     });
   }

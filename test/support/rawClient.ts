@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 
 /** Any JSON-RPC message, loosely typed: a test looks at what came. */
 export interface RawMessage {
@@ -19,7 +18,7 @@ export class RawClient {
   readonly messages: RawMessage[] = [];
   stderr = '';
   #nextId = 1;
-  #watchers: (() => void)[] = [];
+  readonly #watchers = new Set<() => void>();
   readonly exited: Promise<number | null>;
 
   constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = process.cwd()) {
@@ -30,10 +29,17 @@ export class RawClient {
     });
     const { stdout } = this.child;
     if (stdout === null) throw new Error('no stdout');
-    createInterface({ input: stdout }).on('line', line => {
-      this.lines.push(line);
-      this.messages.push(JSON.parse(line) as RawMessage);
-      for (const watcher of this.#watchers) watcher();
+    let rest = '';
+    stdout.setEncoding('utf8');
+    stdout.on('data', (chunk: string) => {
+      // by newline alone: readline would also cut at U+2028, which JSON leaves as it is
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        this.lines.push(line);
+        if (line.startsWith('{') && line.endsWith('}')) this.messages.push(JSON.parse(line) as RawMessage);
+      }
+      for (const watcher of [...this.#watchers]) watcher();
     });
   }
 
@@ -49,15 +55,18 @@ export class RawClient {
       if (found !== undefined) return found;
       const left = deadline - Date.now();
       if (left <= 0)
-        throw new Error(`nothing came within ${ms} ms; got ${this.lines.join('\n')}; stderr ${this.stderr}`);
+        throw new Error(
+          `nothing came within ${ms} ms; last came ${this.lines.at(-1)?.slice(0, 500)}; stderr ${this.stderr}`,
+        );
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, Math.min(left, 1000));
-        this.#watchers.push(() => {
+        const wake = (): void => {
           clearTimeout(timer);
+          this.#watchers.delete(wake);
           resolve();
-        });
+        };
+        const timer = setTimeout(wake, left);
+        this.#watchers.add(wake);
       });
-      this.#watchers = [];
     }
   }
 
