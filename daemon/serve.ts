@@ -27,7 +27,7 @@ import { type Discovery, PROTOCOL, removeDiscovery, writeDiscovery } from './lif
 import { healthAnswer } from './lifecycle/handshake.ts';
 import { type HomePaths, makeFilesPrivate, openSocketFolder } from './lifecycle/home.ts';
 import { writeLauncher } from './lifecycle/launcher.ts';
-import { acquireLock } from './lifecycle/lock.ts';
+import { acquireLock, type Lock } from './lifecycle/lock.ts';
 import { listenOnKeptPort } from './lifecycle/port.ts';
 import { keptToken } from './lifecycle/token.ts';
 import { sweepTemporary } from './lifecycle/wholeFile.ts';
@@ -58,7 +58,10 @@ export interface RunningDaemon {
   stop(): Promise<void>;
 }
 
-/** Starts the daemon of a home; null when another process is it. */
+/** What has to be let go of, in the order in which it was taken. */
+type Closers = (() => unknown)[];
+
+/** Starts the daemon of a home; null when another process is it. A start that fails lets go of all that it took. */
 export async function startDaemon(
   paths: HomePaths,
   installation: Installation,
@@ -67,6 +70,27 @@ export async function startDaemon(
   const umask = makeFilesPrivate();
   const lock = acquireLock(paths.lock);
   if (lock === null) return null;
+  const closers: Closers = [() => lock.release()];
+  try {
+    return await compose(paths, installation, log, umask, lock, closers);
+  } catch (error) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+async function closeAll(closers: Closers): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
+}
+
+async function compose(
+  paths: HomePaths,
+  installation: Installation,
+  log: Log,
+  umask: number,
+  lock: Lock,
+  closers: Closers,
+): Promise<RunningDaemon> {
   sweepTemporary(paths.home);
   const { config, faults } = loadConfig(paths.config);
   for (const { message } of faults) log.warn({ home: paths.home }, message);
@@ -86,6 +110,7 @@ export async function startDaemon(
     durability,
     userId: userName(),
   });
+  closers.push(() => store.close());
   const history = new HistoryWriter({
     store,
     file: paths.db,
@@ -95,6 +120,7 @@ export async function startDaemon(
     ...native,
     onError: error => log.error({ err: error }, 'history is behind; it is tried again'),
   });
+  closers.push(() => history.close());
 
   const registry = new ServerRegistry();
   registry.set(config.mcpServers, faults);
@@ -151,6 +177,7 @@ export async function startDaemon(
   };
   const port = await listenOnKeptPort(paths, config.port, wanted => listen(server, wanted));
   discovery = { ...discovery, port };
+  closers.push(() => server.closeAllConnections());
 
   openSocketFolder(paths);
   const records = await serveRecords({
@@ -163,12 +190,14 @@ export async function startDaemon(
     ownTools,
     log,
   });
+  closers.push(() => records.close());
   store.onEvents(changes => {
     history.nudge();
     for (const change of changes) if (change.type === 'invocation.ended') logInvocation(log, change.invocation);
   });
   writeLauncher(paths, { execPath: process.execPath, script: scriptOf(installation) });
   writeDiscovery(paths, discovery);
+  closers.push(() => removeDiscovery(paths, instance_id));
   history.start();
   const replay = (): Promise<unknown> =>
     replaySpool(paths.spool, store, { aliveOwners: records.owners(), log }).catch((error: unknown) =>
@@ -186,24 +215,20 @@ export async function startDaemon(
       }, LOCK_CHECK_MS),
     );
   });
-  log.info({ pid: process.pid, port, home: paths.home, version: installation.version }, 'sessiond is up');
+  closers.push(() => {
+    for (const timer of timers) clearTimeout(timer);
+  });
+  log.info({ port, home: paths.home, version: installation.version }, 'sessiond is up');
 
   return {
     discovery,
     lost,
     async stop() {
-      for (const timer of timers) clearTimeout(timer);
       server.close();
       await downstream.close('sessiond was stopped while the call ran: check whether it ran before you repeat it');
       events.close();
-      server.closeIdleConnections();
-      await records.close();
-      await history.close();
-      await store.close();
-      removeDiscovery(paths, instance_id);
-      server.closeAllConnections();
-      lock.release();
-      log.info({ pid: process.pid }, 'sessiond is down');
+      await closeAll(closers);
+      log.info({}, 'sessiond is down');
     },
   };
 }

@@ -58,8 +58,14 @@ describe('conversations', () => {
     const ofClaude = await claude.call('fixture__echo', { message: '1' });
     const ofCodex = await codex.call('echo', { message: '2' }, { threadId: 'joining' });
     assert.deepEqual([echoed(ofClaude).session, echoed(ofCodex).session], [session_id, session_id]);
-    const clients = (await home.calls(2)).filter(call => call.session_id === session_id).map(call => call.client);
-    assert.deepEqual(new Set(clients), new Set(['claude-code', 'codex-mcp-client']));
+    const recorded = await Promise.all([ofClaude, ofCodex].map(answer => home.recorded(echoed(answer).invocation)));
+    assert.deepEqual(
+      recorded.map(call => [call.session_id, call.client]),
+      [
+        [session_id, 'claude-code'],
+        [session_id, 'codex-mcp-client'],
+      ],
+    );
 
     const other = await home.client.call('sessions_create', { title: 'Other work' });
     const used = await claude.call('sessions_use', { session_id: other.session_id });

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type Dirent, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Discovery } from '../../daemon/lifecycle/discovery.ts';
@@ -99,6 +99,14 @@ export class Sessiond {
       const { items } = await this.client.call('invocations_list', { limit: 500 });
       return items.length >= count && items.every(call => call.status !== 'running') ? items : null;
     }, `${count} calls to be recorded`);
+  }
+
+  /** The files of the home that hold `text`. */
+  grep(text: string): string[] {
+    return (readdirSync(this.home, { recursive: true, withFileTypes: true }) as Dirent[])
+      .filter(entry => entry.isFile())
+      .map(entry => path.join(entry.parentPath, entry.name))
+      .filter(file => readFileSync(file).includes(text));
   }
 
   /** Ends everything that was started and removes the folder. */
