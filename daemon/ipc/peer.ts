@@ -113,7 +113,7 @@ export class Peer implements RecordOrigin {
   #drained(): void {
     const { queue } = this.#context;
     queue.flush();
-    if (queue.full) {
+    if (this.#isHeld()) {
       this.#reading = 'held';
       queue.whenRoom(() => this.#drain());
     } else if (this.#busy) {
@@ -122,8 +122,13 @@ export class Peer implements RecordOrigin {
     } else this.#reading = 'idle';
   }
 
+  /** Handshakes and questions are read even while the store is behind. */
+  #isHeld(): boolean {
+    return this.hello?.role === 'records' && this.#context.queue.full;
+  }
+
   #read(): void {
-    if (this.#context.queue.full) return;
+    if (this.#isHeld()) return;
     try {
       for (;;) {
         const chunk: Buffer | null = this.#socket.read();

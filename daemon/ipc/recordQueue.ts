@@ -50,6 +50,8 @@ export class RecordQueue {
   }
 
   add(record: CallRecord, bytes: number, origin: RecordOrigin): void {
+    // Not acknowledged, so it is sent to the next daemon; the store may be closed by now.
+    if (this.#stop.signal.aborted) return;
     this.#items.push({ record, bytes, origin });
     this.#bytes += bytes;
   }

@@ -262,7 +262,7 @@ export class SocketRecorder implements Recorder, LinkListener {
     if (this.#spoolTimer && this.#spoolDue <= due) return;
     if (this.#spoolTimer) clearTimeout(this.#spoolTimer);
     this.#spoolDue = due;
-    this.#spoolTimer = setTimeout(() => this.#spoolQueue(), due - now);
+    this.#spoolTimer = setTimeout(() => this.#spoolQueue(), Math.max(0, due - now));
   }
 
   #spoolQueue(): void {
@@ -272,7 +272,7 @@ export class SocketRecorder implements Recorder, LinkListener {
     if (safe.length > 0) void this.#tellWhenOnDisk(safe);
     if (this.#queue.length > 0) {
       this.#spoolDue = performance.now() + (this.#spoolFailed ? SPOOL_RETRY_MS : 1);
-      this.#spoolTimer = setTimeout(() => this.#spoolQueue(), this.#spoolDue - performance.now());
+      this.#spoolTimer = setTimeout(() => this.#spoolQueue(), this.#spoolFailed ? SPOOL_RETRY_MS : 1);
     } else if (this.#link.open && this.#replaying.length === 0) this.#replay();
   }
 

@@ -15,7 +15,7 @@ describe('the sync of durability process', () => {
   /** When each sync began, after so many commits; and what went wrong. */
   async function syncsAfter(commits: number, blobs: string[], durability: 'process' | 'power' = 'process') {
     const db = openForWriting({ file: join(folder, 's.db') }, durability);
-    db.exec('CREATE TABLE t (n)');
+    db.exec('CREATE TABLE IF NOT EXISTS t (n)');
     const faults: unknown[] = [];
     const syncs: number[] = [];
     let done = () => {};

@@ -40,7 +40,6 @@ describe('.history in trouble', () => {
     assert.equal(readFileSync(at('.history'), 'utf8'), 'a file');
     rmSync(at('.history'));
     await until('the folder', async () => (await store.getInvocation(invocation_id)).history_dir);
-    writeFileSync(at('blocked'), '');
   });
 
   it('does not let one session that cannot be written hold up the rest', async () => {
@@ -96,7 +95,7 @@ describe('.history in trouble', () => {
     child = spawn(process.execPath, [fileURLToPath(new URL('historyVictim.ts', import.meta.url)), home.path], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    await until('some folders', () => existsSync(at('.history')) && readdirSync(at('.history')).length > 300);
+    await until('some folders', () => existsSync(at('.history')) && readdirSync(at('.history')).length > 100);
     child.kill('SIGKILL');
     await once(child, 'exit');
     const { store, history } = await open();
@@ -116,7 +115,7 @@ describe('.history in trouble', () => {
       }
       cursor = page.next_cursor ?? undefined;
     } while (cursor !== undefined);
-    assert.ok(seen > 300, `${seen} calls`);
+    assert.ok(seen > 100, `${seen} calls`);
     assert.equal(readdirSync(at('.history')).length, seen);
   });
 });

@@ -12,5 +12,5 @@ for (let n = 0; ; n++) {
     recordsOf({ session_id: `s${(n + index) % 7}`, ...(index === 0 && n % 10 === 0 ? { result: big } : {}) }),
   );
   await store.writeRecords(batch.flatMap(({ records }) => records));
-  await sleep(2);
+  await sleep(20);
 }

@@ -69,12 +69,12 @@ describe('the record socket', () => {
       await until('the link is open', () => recorder.state.connected);
       const big = Buffer.alloc(3_000_000, 'x');
       for (let n = 0; n < 500; n++) {
-        assert.equal(recorder.start(callStart(`i${n}`, owner), request(`é${n}`)), undefined);
+        assert.equal(recorder.start(callStart(`i${n}`, owner, n), request(`é${n}`)), undefined);
         assert.equal(recorder.end(callEnd(`i${n}`), n === 7 ? big : n === 8 ? null : request('done')), undefined);
       }
       await until('all is acknowledged', () => recorder.state.queued === 0);
       assert.deepEqual(store.names, Array.from({ length: 500 }, (_, n) => [`start:i${n}`, `end:i${n}`]).flat());
-      assert.deepEqual(store.records[2], { kind: 'start', start: callStart('i1', owner), message: request('é1') });
+      assert.deepEqual(store.records[2], { kind: 'start', start: callStart('i1', owner, 1), message: request('é1') });
       assert.deepEqual(store.records[15], { kind: 'end', end: callEnd('i7'), message: big });
       assert.deepEqual(store.records[17], { kind: 'end', end: callEnd('i8'), message: null });
       assert.ok(store.batches.length < 60, `${store.batches.length} batches`);
