@@ -13,6 +13,8 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
+const GATHER_MS = 100;
+const GATHERED_CHARACTERS = 16 * 1024;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const REOPEN_MS = 5000;
 /** Lines wait for a slow disk up to here; beyond it they are dropped, so that a log never fills the memory. */
@@ -40,6 +42,8 @@ export function fileLog(
   let failedAt = Number.NEGATIVE_INFINITY;
   let closed = false;
   let dropped = 0;
+  let gathered = '';
+  let gatherer: NodeJS.Timeout | null = null;
 
   const usable = (): RotatingFileStream | null => {
     if (stream !== null || closed || performance.now() - failedAt < REOPEN_MS) return stream;
@@ -53,10 +57,21 @@ export function fileLog(
     return opened;
   };
 
+  // A line an invocation would be a write to the disk each: lines wait a moment and go together.
   const log = logger(level, line => {
+    gathered += line;
+    if (gathered.length >= GATHERED_CHARACTERS) flush();
+    else gatherer ??= setTimeout(flush, GATHER_MS);
+  });
+  const flush = (): void => {
+    if (gatherer !== null) clearTimeout(gatherer);
+    gatherer = null;
+    const lines = gathered;
+    gathered = '';
+    if (lines === '') return;
     const file = usable();
     if (file === null || file.writableLength > WAITING_BYTES) {
-      dropped++;
+      dropped += lines.split('\n').length - 1;
       return;
     }
     if (dropped > 0) {
@@ -65,11 +80,12 @@ export function fileLog(
       );
       dropped = 0;
     }
-    file.write(line);
-  });
+    file.write(lines);
+  };
   return {
     log,
     async close() {
+      flush();
       closed = true;
       const file = stream;
       stream = null;

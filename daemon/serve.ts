@@ -15,11 +15,11 @@ import type { OwnTools } from './gateway/ownTools.ts';
 import { ServerRegistry } from './gateway/serverRegistry.ts';
 import { SessionMemory } from './gateway/sessionMemory.ts';
 import { SingleRoutes } from './gateway/singleRoutes.ts';
-import { StoreRecorder } from './gateway/storeRecorder.ts';
 import { storeSource } from './gateway/storeSource.ts';
 import { HistoryWriter } from './history/historyWriter.ts';
 import { type Installation, scriptOf } from './installation.ts';
 import { createInvoke } from './invoke.ts';
+import { JournalRecorder } from './ipc/journalRecorder.ts';
 import { ownerId } from './ipc/owner.ts';
 import { serveRecords } from './ipc/recordServer.ts';
 import { replaySpool } from './ipc/spoolReplay.ts';
@@ -32,6 +32,7 @@ import { listenOnKeptPort } from './lifecycle/port.ts';
 import { keptToken } from './lifecycle/token.ts';
 import { sweepTemporary } from './lifecycle/wholeFile.ts';
 import { type Log, logInvocation } from './log.ts';
+import { redact } from './records/redaction.ts';
 import { createHandlers } from './sessions/handlers.ts';
 import type { Servers } from './sessions/servers.ts';
 import { sqliteBinding } from './store/sqlite/binding.ts';
@@ -139,8 +140,17 @@ async function compose(
   );
   const ownTools = ownToolsOf(createMcpSurface(invoke, { version: installation.version }));
 
+  const journal = new JournalRecorder({
+    store,
+    owner,
+    spoolDir: paths.spool,
+    durability,
+    redact,
+    onError: error => log.error({ err: error }, 'a call could not be recorded'),
+  });
+  closers.push(() => journal.close());
   const context: GatewayContext = {
-    recorder: new StoreRecorder(store, durability, error => log.error({ err: error }, 'a call could not be recorded')),
+    recorder: journal,
     sessions: new SessionMemory(storeSource(store), SESSION_WAIT_MS),
     connect: connectIn({ cwd: paths.home, env: process.env, umask }, (server, chunk) =>
       log.debug({ server }, chunk.toString('utf8').trimEnd()),
@@ -200,7 +210,7 @@ async function compose(
   closers.push(() => removeDiscovery(paths, instance_id));
   history.start();
   const replay = (): Promise<unknown> =>
-    replaySpool(paths.spool, store, { aliveOwners: records.owners(), log }).catch((error: unknown) =>
+    replaySpool(paths.spool, store, { aliveOwners: [owner, ...records.owners()], log }).catch((error: unknown) =>
       log.error({ err: error }, 'the spool could not be replayed; it is tried again'),
     );
   await replay();

@@ -5,12 +5,13 @@ import { AggregateRoutes } from './gateway/aggregateRoutes.ts';
 import { environmentConversation } from './gateway/attribution.ts';
 import { ClientConnection, type GatewayContext } from './gateway/clientConnection.ts';
 import { connectIn } from './gateway/connect.ts';
+import { writeLine } from './gateway/lineWriter.ts';
 import { ListCache } from './gateway/listCache.ts';
 import type { Routes } from './gateway/routes.ts';
 import { fixedServers } from './gateway/serverSet.ts';
 import { SessionMemory } from './gateway/sessionMemory.ts';
 import { SingleRoutes } from './gateway/singleRoutes.ts';
-import { lineWriter, readClient } from './gateway/stdioDownstream.ts';
+import { readClient } from './gateway/stdioDownstream.ts';
 import { type UpstreamSpec, upstreamSpec } from './gateway/upstreamSpec.ts';
 import { type Installation, serveCommand } from './installation.ts';
 import { DaemonLink } from './ipc/daemonLink.ts';
@@ -61,7 +62,6 @@ export async function runStdio(mode: StdioMode, session: string | null, installa
     owner,
     log: message => log.warn({}, message),
   };
-  const write = lineWriter(process.stdout);
   const connection = new ClientConnection(
     context,
     {
@@ -69,7 +69,7 @@ export async function runStdio(mode: StdioMode, session: string | null, installa
       connection: owner,
       workspace: workspaceOf(process.cwd()),
       session: sessionOf(session),
-      send: raw => write(raw),
+      send: raw => writeLine(process.stdout, raw),
     },
     client => routesOf(mode, client, paths, link, installation, log),
   );

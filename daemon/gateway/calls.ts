@@ -1,6 +1,6 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { InvocationStatus } from '../../shared/invocation.ts';
 import type { CallEnd, ConversationKey } from '../records/callRecord.ts';
+import { newInvocationId } from './invocationId.ts';
 import { isRecord, type ResponseMessage } from './message.ts';
 import type { Recorder } from './recorder.ts';
 import { metaKey } from './rewrite.ts';
@@ -43,7 +43,7 @@ export class Calls {
 
   begin(facts: CallFacts): ActiveCall {
     return {
-      invocation_id: uuidv7(),
+      invocation_id: newInvocationId(),
       session_id: facts.resolved?.session_id ?? null,
       server: facts.server,
       tool: facts.tool,

@@ -151,13 +151,13 @@ export class ClientConnection implements LinkHost {
     const { client, call } = pending;
     if (client === null) return;
     if (call === null) {
-      const raw = withId(response.raw, client.id);
+      const raw = withId(response, client.id);
       this.send(pending.adapt === null ? raw : pending.adapt(raw), client.origin);
       return;
     }
     const { status, errorMessage } = outcomeOf(response);
     const handedOver = this.calls.end(call, status, errorMessage, response.raw);
-    const answer = rewriteResponse(response.raw, client.id, echoOf(call));
+    const answer = rewriteResponse(response, client.id, echoOf(call));
     if (handedOver === undefined) this.send(answer, client.origin);
     else void handedOver.then(() => this.send(answer, client.origin));
   }
@@ -188,7 +188,7 @@ export class ClientConnection implements LinkHost {
     const id = this.#nextServerRequest;
     this.#nextServerRequest += 1;
     this.#serverRequests.set(id, { link, id: request.id });
-    this.tell(withId(request.raw, id), this.#originFor(link, undefined));
+    this.tell(withId(request, id), this.#originFor(link, undefined));
   }
 
   onNotification(link: Link, message: NotificationMessage): void {
@@ -272,7 +272,7 @@ export class ClientConnection implements LinkHost {
     const waiting = this.#serverRequests.get(response.id);
     if (waiting === undefined) return;
     this.#serverRequests.delete(response.id);
-    waiting.link.send(withId(response.raw, waiting.id));
+    waiting.link.send(withId(response, waiting.id));
   }
 
   #notified(message: NotificationMessage): void {
@@ -294,7 +294,7 @@ export class ClientConnection implements LinkHost {
   }
 
   #forwardNow(link: Link, id: RequestId, request: RequestMessage, pending: Pending, change: ForwardChange): void {
-    const raw = rewriteRequest(request.raw, {
+    const raw = rewriteRequest(request, {
       id,
       param: change.param,
       dropSessionArgument: change.dropSessionArgument ?? false,

@@ -1,4 +1,4 @@
-import { type Member, membersOf } from './jsonSpans.ts';
+import { isEmptyObject, type Member } from './jsonSpans.ts';
 
 interface Edit {
   readonly start: number;
@@ -25,6 +25,11 @@ export class Edits {
     const last = members.at(-1);
     if (last === undefined) this.replace(at + 1, at + 1, member);
     else this.replace(last.end, last.end, `,${member}`);
+  }
+
+  /** Puts `member` first into the object at `at`; nothing of the object has to be read for that. */
+  prepend(at: number, member: string): void {
+    this.replace(at + 1, at + 1, isEmptyObject(this.source, at) ? member : `${member},`);
   }
 
   /** Takes every member named `key` out of an object. */
@@ -56,9 +61,4 @@ export class Edits {
     if (at < this.source.length) parts.push(this.source.subarray(at));
     return Buffer.concat(parts);
   }
-}
-
-/** The members of the outermost object of `json` by name, the last of each. */
-export function lastMembers(json: Buffer, at: number): Map<string, Member> {
-  return new Map(membersOf(json, at).map(member => [member.key, member]));
 }

@@ -92,10 +92,13 @@ export class Link {
     return this.#starting;
   }
 
-  /** The id that the next request gets at this upstream. */
+  /** The id that a request gets at this upstream: the client's own where it is free, so that its bytes can stay. */
   allocate(pending: Pending): RequestId {
-    const id = this.#nextId;
-    this.#nextId += 1;
+    let id = pending.client?.id;
+    if (id === undefined || this.pendings.has(id)) {
+      id = `sessiond-${this.#nextId}`;
+      this.#nextId += 1;
+    }
     this.pendings.set(id, pending);
     return id;
   }
@@ -203,7 +206,7 @@ export class Link {
         () => settle(this.#failure(`did not answer ${method} within ${startupTimeoutMs} ms (startup_timeout_ms)`)),
         startupTimeoutMs,
       );
-      const head = `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)},"params":`;
+      const head = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":`;
       this.send(Buffer.concat([Buffer.from(head), params, Buffer.from('}')]));
     });
   }
@@ -227,10 +230,11 @@ export class Link {
 
   /** An answer too large to pass ends its own call; anything else too large ends the connection. */
   #oversize(head: Buffer): void {
-    const id = /"id"\s*:\s*(\d+)/.exec(head.toString('latin1'))?.[1];
-    const pending = id === undefined ? undefined : this.pendings.get(Number(id));
+    const written = /"id"\s*:\s*(\d+|"[^"\\]*")/.exec(head.toString('latin1'))?.[1];
+    const id: RequestId | undefined = written === undefined ? undefined : JSON.parse(written);
+    const pending = id === undefined ? undefined : this.pendings.get(id);
     const error = this.#failure('sent a message over 64 MiB, which is the limit');
-    if (pending === undefined) {
+    if (id === undefined || pending === undefined) {
       const transport = this.#transport;
       if (transport !== null) {
         this.#onClose(transport, 'sent a line over 64 MiB that answers no call; it was ended');
@@ -238,7 +242,7 @@ export class Link {
       }
       return;
     }
-    this.pendings.delete(Number(id));
+    this.pendings.delete(id);
     if (pending.settle !== null) pending.settle(error);
     else this.#host.onLost(this, pending, error);
   }

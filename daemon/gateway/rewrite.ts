@@ -1,6 +1,6 @@
 import { Edits } from './edits.ts';
-import { endOfValue, isArray, isObject, itemsOf, type Member, membersOf, startOf } from './jsonSpans.ts';
-import type { RequestId } from './message.ts';
+import { endOfValue, findMember, isArray, isObject, itemsOf, type Member, membersOf, startOf } from './jsonSpans.ts';
+import { isRecord, type RequestId, type RequestMessage, type ResponseMessage } from './message.ts';
 
 /** Keys that sessiond puts into `_meta`. */
 export const metaKey = {
@@ -12,41 +12,30 @@ function last(members: readonly Member[], key: string): Member | undefined {
   return members.findLast(member => member.key === key);
 }
 
-function replaceAll(edits: Edits, members: readonly Member[], key: string, text: string): void {
-  for (const member of members) if (member.key === key) edits.replace(member.value, member.end, text);
-}
-
-function replaceAt(edits: Edits, members: readonly Member[], path: readonly string[], value: string): void {
-  const [key, ...rest] = path;
-  for (const member of members) {
-    if (member.key !== key) continue;
-    if (rest.length === 0) edits.replace(member.value, member.end, JSON.stringify(value));
-    else if (isObject(edits.source, member.value)) {
-      replaceAt(edits, membersOf(edits.source, member.value), rest, value);
-    }
-  }
-}
-
-function addMeta(
-  edits: Edits,
-  owner: readonly Member[],
-  at: number,
-  entries: readonly (readonly [string, string])[],
-): void {
+/** Puts entries into the `_meta` of the object at `at`; `present` is the `_meta` that it has, parsed. */
+function addMeta(edits: Edits, at: number, present: unknown, entries: readonly (readonly [string, string])[]): void {
   if (entries.length === 0) return;
   const text = entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',');
-  const meta = last(owner, '_meta');
+  if (present === undefined) {
+    edits.prepend(at, `"_meta":{${text}}`);
+    return;
+  }
+  const meta = last(membersOf(edits.source, at), '_meta');
   if (meta !== undefined && isObject(edits.source, meta.value)) {
     edits.append(membersOf(edits.source, meta.value), meta.value, text);
-  } else if (meta === undefined) {
-    edits.append(owner, at, `"_meta":{${text}}`);
   }
+}
+
+function replaceId(edits: Edits, id: RequestId): void {
+  const member = findMember(edits.source, startOf(edits.source), 'id');
+  if (member !== undefined) edits.replace(member.value, member.end, JSON.stringify(id));
 }
 
 /** The message under another id. */
-export function withId(raw: Buffer, id: RequestId): Buffer {
-  const edits = new Edits(raw);
-  replaceAll(edits, membersOf(raw, startOf(raw)), 'id', JSON.stringify(id));
+export function withId(message: RequestMessage | ResponseMessage, id: RequestId): Buffer {
+  if (message.id === id) return message.raw;
+  const edits = new Edits(message.raw);
+  replaceId(edits, id);
   return edits.apply();
 }
 
@@ -61,31 +50,43 @@ export interface RequestChange {
 }
 
 /** A request as the upstream is to see it. */
-export function rewriteRequest(raw: Buffer, change: RequestChange): Buffer {
-  const edits = new Edits(raw);
-  const top = membersOf(raw, startOf(raw));
-  replaceAll(edits, top, 'id', JSON.stringify(change.id));
-  const params = last(top, 'params');
-  if (params !== undefined && isObject(raw, params.value)) {
-    const members = membersOf(raw, params.value);
-    if (change.param !== undefined) replaceAt(edits, members, change.param.path, change.param.value);
-    const args = last(members, 'arguments');
-    if (change.dropSessionArgument === true && args !== undefined && isObject(raw, args.value)) {
-      edits.remove(membersOf(raw, args.value), 'session_id');
+export function rewriteRequest(request: RequestMessage, change: RequestChange): Buffer {
+  const edits = new Edits(request.raw);
+  const { raw, params } = request;
+  if (request.id !== change.id) replaceId(edits, change.id);
+  const member = params === undefined ? undefined : findMember(raw, startOf(raw), 'params');
+  if (params !== undefined && member !== undefined) {
+    if (change.param !== undefined) replaceAt(edits, member.value, change.param.path, change.param.value);
+    const args = params.arguments;
+    if (change.dropSessionArgument === true && isRecord(args) && Object.hasOwn(args, 'session_id')) {
+      const written = last(membersOf(raw, member.value), 'arguments');
+      if (written !== undefined) edits.remove(membersOf(raw, written.value), 'session_id');
     }
-    addMeta(edits, members, params.value, change.addMeta ?? []);
+    addMeta(edits, member.value, params._meta, change.addMeta ?? []);
   }
   return edits.apply();
 }
 
+function replaceAt(edits: Edits, at: number, path: readonly string[], value: string): void {
+  const [key = '', ...rest] = path;
+  const member = findMember(edits.source, at, key);
+  if (member === undefined) return;
+  if (rest.length === 0) edits.replace(member.value, member.end, JSON.stringify(value));
+  else if (isObject(edits.source, member.value)) replaceAt(edits, member.value, rest, value);
+}
+
 /** A response under the client's id, its result's `_meta` extended; a result that is no object is left as it is. */
-export function rewriteResponse(raw: Buffer, id: RequestId, meta: readonly (readonly [string, string])[]): Buffer {
+export function rewriteResponse(
+  response: ResponseMessage,
+  id: RequestId,
+  meta: readonly (readonly [string, string])[],
+): Buffer {
+  const { raw, result } = response;
   const edits = new Edits(raw);
-  const top = membersOf(raw, startOf(raw));
-  replaceAll(edits, top, 'id', JSON.stringify(id));
-  const result = last(top, 'result');
-  if (meta.length > 0 && result !== undefined && isObject(raw, result.value)) {
-    addMeta(edits, membersOf(raw, result.value), result.value, meta);
+  if (response.id !== id) replaceId(edits, id);
+  if (meta.length > 0 && isRecord(result)) {
+    const member = findMember(raw, startOf(raw), 'result');
+    if (member !== undefined) addMeta(edits, member.value, result._meta, meta);
   }
   return edits.apply();
 }
@@ -95,7 +96,8 @@ export function withParam(raw: Buffer, key: string, value: string): Buffer {
   const edits = new Edits(raw);
   const params = last(membersOf(raw, startOf(raw)), 'params');
   if (params !== undefined && isObject(raw, params.value)) {
-    replaceAll(edits, membersOf(raw, params.value), key, value);
+    const member = last(membersOf(raw, params.value), key);
+    if (member !== undefined) edits.replace(member.value, member.end, value);
   }
   return edits.apply();
 }

@@ -1,16 +1,7 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { ClientConnection } from './clientConnection.ts';
 import { LineReader } from './lineReader.ts';
 import { errorResponse, rpcCode } from './message.ts';
-
-const NEWLINE = Buffer.from('\n');
-
-/** Writes one message as a line. */
-export function lineWriter(output: Writable): (raw: Buffer) => void {
-  return raw => {
-    output.write(Buffer.concat([raw, NEWLINE], raw.length + 1));
-  };
-}
 
 /** Feeds a client's lines to its connection; resolves when the client has closed its side. */
 export function readClient(input: Readable, connection: ClientConnection): Promise<void> {

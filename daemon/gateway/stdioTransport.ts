@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { LineReader } from './lineReader.ts';
+import { writeLine } from './lineWriter.ts';
 import type { Transport, TransportEvents } from './transport.ts';
 import type { StdioSpec } from './upstreamSpec.ts';
 
@@ -93,10 +94,7 @@ export class StdioTransport implements Transport {
   send(message: Buffer): void {
     const { stdin } = this.#child;
     if (stdin === null || !stdin.writable) return;
-    const line = Buffer.allocUnsafe(message.length + 1);
-    message.copy(line);
-    line[message.length] = 0x0a;
-    stdin.write(line);
+    writeLine(stdin, message);
   }
 
   setProtocolVersion(): void {}

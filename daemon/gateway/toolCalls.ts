@@ -121,7 +121,7 @@ export class ToolCalls {
     };
     // where its upstream has to start first, which may take seconds or never come, the call is on record from its beginning
     const early = target.link.state !== 'ready';
-    if (early) void calls.start(call, facts, rewriteRequest(request.raw, { id: request.id, ...change }));
+    if (early) void calls.start(call, facts, rewriteRequest(request, { id: request.id, ...change }));
     this.#connection.forward(target.link, request, origin, {
       ...change,
       call,

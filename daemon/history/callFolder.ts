@@ -9,15 +9,26 @@ const BIG_BYTES = 256 * 1024;
 
 const RECORD = 'record.jsonl';
 
+/** The place after the last call folder: calls of one millisecond get their counters without trying those that are taken. */
+export interface Place {
+  started_at: string;
+  counter: number;
+}
+
 /**
- * Writes the folder of a call below `historyDir` and returns its name. The folder holds `record.jsonl`, whose first line
+ * Writes the folder of a call below `historyDir` and returns its name; moves `place` on. The folder holds `record.jsonl`, whose first line
  * is the InvocationDetail; a part over 256 KiB is a file beside it (`result.json`) and `{"$file", "bytes"}` in the line. A
  * folder that has this call already, or that was left without a record, is written again; another call's is left alone.
  */
-export function writeCallFolder(historyDir: string, call: InvocationText): string {
+export function writeCallFolder(historyDir: string, call: InvocationText, place: Place): string {
   const { invocation_id, started_at, server, tool } = call.invocation;
-  for (let counter = 0; ; counter++) {
-    const name = folderName(started_at, server, tool, counter);
+  if (place.started_at !== started_at) {
+    place.started_at = started_at;
+    place.counter = 0;
+  }
+  while (true) {
+    const name = folderName(started_at, server, tool, place.counter);
+    place.counter += 1;
     const folder = join(historyDir, name);
     if (makeFolder(folder)) {
       writeFresh(folder, name, call);

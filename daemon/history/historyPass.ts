@@ -3,7 +3,7 @@ import { DaemonError } from '../../shared/errors.ts';
 import type { Invocation } from '../../shared/invocation.ts';
 import type { Session } from '../../shared/session.ts';
 import type { InvocationText } from '../store/sqlite/reader.ts';
-import { writeCallFolder } from './callFolder.ts';
+import { type Place, writeCallFolder } from './callFolder.ts';
 import { ensureFolder, errorCode } from './files.ts';
 import { lostCalls, type RecentSource } from './recentCalls.ts';
 import { SessionFolders } from './sessionFolders.ts';
@@ -33,7 +33,7 @@ export interface StepResult {
 }
 
 const FEWEST_CALLS = 16;
-const MOST_CALLS = 128;
+const MOST_CALLS = 512;
 /** Parts are held in memory while they are written: a step that had this much is followed by a smaller one. */
 const STEP_CHARACTERS = 4 * 1024 * 1024;
 const MOST_SESSIONS = 1000;
@@ -51,6 +51,7 @@ export class HistoryPass {
   readonly #folders: SessionFolders;
   readonly #waiting = new Map<string, number>();
   #limit = FEWEST_CALLS;
+  readonly #place: Place = { started_at: '', counter: 0 };
   #ready = false;
   #mended = false;
 
@@ -109,11 +110,11 @@ export class HistoryPass {
 
   #writeFolder(text: InvocationText): string {
     try {
-      return writeCallFolder(this.#history, text);
+      return writeCallFolder(this.#history, text, this.#place);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
       this.#ensureRoots();
-      return writeCallFolder(this.#history, text);
+      return writeCallFolder(this.#history, text, { started_at: '', counter: 0 });
     }
   }
 

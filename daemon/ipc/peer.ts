@@ -18,7 +18,8 @@ import {
 } from './protocol.ts';
 import type { RecordOrigin, RecordQueue } from './recordQueue.ts';
 
-const GATHER_MS = 5;
+// Nobody waits for these records: reading many at once costs a fraction of reading each as it comes.
+const GATHER_MS = 20;
 const BUSY_CHUNK_BYTES = 32 * 1024;
 const HANDSHAKE_MS = 5000;
 const STRANGER_FRAME_BYTES = 64 * 1024;

@@ -2,8 +2,9 @@ import { DaemonError } from '../../shared/errors.ts';
 import type { Recorder } from '../gateway/recorder.ts';
 import type { CallEnd, CallStart } from '../records/callRecord.ts';
 import type { DaemonLink, LinkListener } from './daemonLink.ts';
-import { decodeFrame, encodeFrame } from './framing.ts';
-import { type Log, parseClientHeader, type Welcome } from './protocol.ts';
+import { encodeFrame } from './framing.ts';
+import type { Log, Welcome } from './protocol.ts';
+import { type Redact, redactFrame } from './redactFrame.ts';
 import { type SpoolBlock, SpoolFile } from './spool.ts';
 
 const GRACE_MS = 250;
@@ -24,7 +25,7 @@ export interface SocketRecorderOptions {
   /** What holds until the daemon says what it does. */
   readonly durability: 'process' | 'power';
   /** Takes the secrets out of a JSON text; what is spooled goes through it first. */
-  readonly redact: (text: string) => { text: string; count: number };
+  readonly redact: Redact;
   readonly log: Log;
 }
 
@@ -317,20 +318,4 @@ export class SocketRecorder implements Recorder, LinkListener {
       return false;
     }
   }
-}
-
-function redactFrame(frame: readonly Buffer[], redact: SocketRecorderOptions['redact']): Buffer[] {
-  const whole = frame.length === 1 && frame[0] ? frame[0] : Buffer.concat(frame);
-  const decoded = decodeFrame(whole);
-  const header = parseClientHeader(decoded.header);
-  if (header.t === 'end' && header.end.error_message !== null) {
-    const end = { ...header.end, error_message: redact(header.end.error_message).text };
-    return encodeFrame(JSON.stringify({ t: 'end', end }), redactBytes(decoded.payload, redact));
-  }
-  return encodeFrame(decoded.header, redactBytes(decoded.payload, redact));
-}
-
-function redactBytes(payload: Buffer, redact: SocketRecorderOptions['redact']): Buffer {
-  const { text, count } = redact(payload.toString('utf8'));
-  return count === 0 ? payload : Buffer.from(text);
 }

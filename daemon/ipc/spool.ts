@@ -103,6 +103,14 @@ export class SpoolFile {
     await new Promise<void>((resolve, reject) => fdatasync(file, error => (error ? reject(error) : resolve())));
   }
 
+  /** Forgets what it holds and keeps the file open for more. */
+  clear(): void {
+    if (this.#file === null || this.#size === SPOOL_MAGIC.length) return;
+    ftruncateSync(this.#file, SPOOL_MAGIC.length);
+    this.#size = SPOOL_MAGIC.length;
+    this.acked = SPOOL_MAGIC.length;
+  }
+
   /** Removes the file. */
   remove(): void {
     if (this.#file === null) return;

@@ -46,7 +46,7 @@ const MOST_LINKS = 32;
  * a one-time link gave it. The cookie is derived from the token: it outlives a restart, and the token never reaches a page.
  */
 export function createSecurity({ token, port, now = Date.now }: SecurityOptions): Security {
-  const tokenHash = sha256(token);
+  const tokenBytes = Buffer.from(token);
   const cookie = createHmac('sha256', token).update('sessiond page cookie').digest('base64url');
   const cookieHash = sha256(cookie);
   const links = new Map<string, number>();
@@ -93,7 +93,9 @@ export function createSecurity({ token, port, now = Date.now }: SecurityOptions)
 
   function bearerFits(authorization: string): boolean {
     const given = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
-    return given !== undefined && timingSafeEqual(sha256(given), tokenHash);
+    if (given === undefined) return false;
+    const bytes = Buffer.from(given);
+    return bytes.length === tokenBytes.length && timingSafeEqual(bytes, tokenBytes);
   }
 
   /** Cookies are shared by all ports of a host: the name keeps two daemons apart. */

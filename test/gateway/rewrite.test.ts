@@ -2,7 +2,20 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { exposeTool, toolEntry } from '../../daemon/gateway/injection.ts';
 import { itemsOf, membersOf, startOf } from '../../daemon/gateway/jsonSpans.ts';
+import { parseMessage, type RequestMessage, type ResponseMessage } from '../../daemon/gateway/message.ts';
 import { listItems, rewriteRequest, rewriteResponse, withListItems, withParam } from '../../daemon/gateway/rewrite.ts';
+
+function request(raw: Buffer): RequestMessage {
+  const message = parseMessage(raw);
+  assert.ok(message.kind === 'request');
+  return message;
+}
+
+function response(raw: Buffer): ResponseMessage {
+  const message = parseMessage(raw);
+  assert.ok(message.kind === 'response');
+  return message;
+}
 
 const spaced = (value: unknown): Buffer => Buffer.from(JSON.stringify(value, null, 1));
 
@@ -35,7 +48,7 @@ describe('a rewritten request', () => {
     const raw = Buffer.from(
       '{"method":"tools/call", "params":{"name":"a__b","arguments":{"2":1.0,"1":12345678901234567890,"session_id":"s","t":"\\u00e9\\/"}},"id" : "x"}',
     );
-    const changed = rewriteRequest(raw, {
+    const changed = rewriteRequest(request(raw), {
       id: 7,
       param: { path: ['name'], value: 'b' },
       dropSessionArgument: true,
@@ -43,7 +56,7 @@ describe('a rewritten request', () => {
     });
     assert.equal(
       changed.toString(),
-      '{"method":"tools/call", "params":{"name":"b","arguments":{"2":1.0,"1":12345678901234567890,"t":"\\u00e9\\/"},"_meta":{"dev.sessiond/session_id":"s"}},"id" : 7}',
+      '{"method":"tools/call", "params":{"_meta":{"dev.sessiond/session_id":"s"},"name":"b","arguments":{"2":1.0,"1":12345678901234567890,"t":"\\u00e9\\/"}},"id" : 7}',
     );
   });
 
@@ -61,8 +74,8 @@ describe('a rewritten request', () => {
             .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
           const expected = JSON.parse(`{${members.join(',')}}`);
           for (const place of places) members.splice(place % (members.length + 1), 0, '"session_id":"s"');
-          const raw = Buffer.from(`{"id":1,"params":{"arguments":{${members.join(' , ')}}}}`);
-          const changed = JSON.parse(rewriteRequest(raw, { id: 2, dropSessionArgument: true }).toString());
+          const raw = Buffer.from(`{"id":1,"method":"m","params":{"arguments":{${members.join(' , ')}}}}`);
+          const changed = JSON.parse(rewriteRequest(request(raw), { id: 2, dropSessionArgument: true }).toString());
           assert.deepEqual(changed.params.arguments, expected);
         },
       ),
@@ -70,9 +83,11 @@ describe('a rewritten request', () => {
   });
 
   it("keeps the client's own _meta and lets sessiond's key win over a forged one", () => {
-    const raw = Buffer.from('{"id":1,"params":{"_meta":{"progressToken":3,"dev.sessiond/session_id":"forged"}}}');
+    const raw = Buffer.from(
+      '{"id":1,"method":"m","params":{"_meta":{"progressToken":3,"dev.sessiond/session_id":"forged"}}}',
+    );
     const changed = JSON.parse(
-      rewriteRequest(raw, { id: 1, addMeta: [['dev.sessiond/session_id', 'true']] }).toString(),
+      rewriteRequest(request(raw), { id: 1, addMeta: [['dev.sessiond/session_id', 'true']] }).toString(),
     );
     assert.deepEqual(changed.params._meta, { progressToken: 3, 'dev.sessiond/session_id': 'true' });
   });
@@ -82,15 +97,15 @@ describe('a rewritten response', () => {
   it('gains _meta and the id of the client, and keeps every other byte', () => {
     const raw = Buffer.from('{"result":{"content":[],"n":1.0},"id":4,"jsonrpc":"2.0"}');
     assert.equal(
-      rewriteResponse(raw, 'client', [['k', 'v']]).toString(),
-      '{"result":{"content":[],"n":1.0,"_meta":{"k":"v"}},"id":"client","jsonrpc":"2.0"}',
+      rewriteResponse(response(raw), 'client', [['k', 'v']]).toString(),
+      '{"result":{"_meta":{"k":"v"},"content":[],"n":1.0},"id":"client","jsonrpc":"2.0"}',
     );
   });
 
   it('is left as it is where the result is no object', () => {
     for (const result of ['null', '"text"', '[1]']) {
       const raw = Buffer.from(`{"id":4,"result":${result}}`);
-      assert.equal(rewriteResponse(raw, 4, [['k', 'v']]).toString(), raw.toString());
+      assert.equal(rewriteResponse(response(raw), 4, [['k', 'v']]).toString(), raw.toString());
     }
   });
 
