@@ -44,21 +44,32 @@ export function endOfValue(json: Buffer, at: number): number {
     }
     return i;
   }
+  return depthOf(json, at).end;
+}
+
+/** Where the value at `at` ends, and how deep objects and arrays are nested in it. */
+export function depthOf(json: Buffer, at: number): { end: number; depth: number } {
+  const first = json[at];
+  if (first !== 0x7b && first !== 0x5b) return { end: endOfValue(json, at), depth: 0 };
   let depth = 0;
+  let deepest = 0;
+  let i = at;
   while (i < json.length) {
     const c = json[i];
     if (c === QUOTE) {
       i = endOfString(json, i);
       continue;
     }
-    if (c === 0x7b || c === 0x5b) depth += 1;
-    else if (c === 0x7d || c === 0x5d) {
+    if (c === 0x7b || c === 0x5b) {
+      depth += 1;
+      if (depth > deepest) deepest = depth;
+    } else if (c === 0x7d || c === 0x5d) {
       depth -= 1;
-      if (depth === 0) return i + 1;
+      if (depth === 0) return { end: i + 1, depth: deepest };
     }
     i += 1;
   }
-  return i;
+  return { end: i, depth: deepest };
 }
 
 /** One member of an object: `start` is its key's quote, `value` to `end` its value. */

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as z from 'zod';
 import { openSqliteReader } from '../store/sqlite/reader.ts';
+import { yieldTo } from '../threadPriority.ts';
 import { faultOf, HistoryPass, type StepResult } from './historyPass.ts';
 
 const options = z
@@ -22,6 +23,7 @@ function step(all: boolean): StepResult {
 }
 
 function openPass(): HistoryPass {
+  yieldTo(10);
   const { home, file, blobDir, nativeBinding } = options;
   const binding = nativeBinding === undefined ? {} : { nativeBinding };
   return new HistoryPass(home, openSqliteReader({ file, blobDir, ...binding }));

@@ -1,4 +1,4 @@
-import { endOfValue, isObject, type Member, membersOf, startOf } from '../../gateway/jsonSpans.ts';
+import { depthOf, findMember, isObject, type Member, membersOf, startOf } from '../../gateway/jsonSpans.ts';
 import { type BlobFolder, CAP_BYTES, INLINE_BYTES, truncated } from '../../records/blobs.ts';
 import { redact } from '../../records/redaction.ts';
 
@@ -40,31 +40,31 @@ export class RecordParts {
 
   start(message: Buffer): StartParts {
     if (message.length === 0) return { arguments: NONE, meta: NONE };
-    const members = parsedMembers(message);
-    if (!members) return { arguments: this.#unparsed(message), meta: NONE };
-    const params = last(members, 'params');
+    if (!isJson(message)) return { arguments: this.#unparsed(message), meta: NONE };
+    const params = lastMember(message, startOf(message), 'params');
     if (!params || !isObject(message, params.value)) return { arguments: NONE, meta: NONE };
-    const inner = membersOf(message, params.value);
     return {
-      arguments: this.#part(message, last(inner, 'arguments')),
-      meta: this.#part(message, last(inner, '_meta')),
+      arguments: this.#part(message, lastMember(message, params.value, 'arguments')),
+      meta: this.#part(message, lastMember(message, params.value, '_meta')),
     };
   }
 
   end(message: Buffer | null): EndParts {
     if (message === null || message.length === 0) return { result: NONE, error: NONE };
-    const members = parsedMembers(message);
-    if (!members) return { result: this.#unparsed(message), error: NONE };
-    return { result: this.#part(message, last(members, 'result')), error: this.#part(message, last(members, 'error')) };
+    if (!isJson(message)) return { result: this.#unparsed(message), error: NONE };
+    const result = lastMember(message, startOf(message), 'result');
+    if (result) return { result: this.#part(message, result), error: NONE };
+    return { result: NONE, error: this.#part(message, lastMember(message, startOf(message), 'error')) };
   }
 
   #part(message: Buffer, member: Member | undefined): StoredPart {
     if (!member) return NONE;
-    const { value, end } = member;
+    const { value } = member;
+    const { end, depth } = depthOf(message, value);
     const bytes = end - value;
     let text = message.toString('utf8', value, end);
     if (text === 'null') return { ...NONE, bytes };
-    if (bytes > DEEPEST && nestsDeeper(message, value, end)) text = JSON.stringify(text);
+    if (depth > DEEPEST) text = JSON.stringify(text);
     return this.#store(text, bytes);
   }
 
@@ -82,36 +82,23 @@ export class RecordParts {
   }
 }
 
-/** The members of the outermost object; null when the message is no JSON object. */
-function parsedMembers(message: Buffer): Member[] | null {
+function isJson(message: Buffer): boolean {
   try {
     JSON.parse(message.toString('utf8'));
+    return true;
   } catch {
-    // Kept as a string: what an upstream sent is a record whether it was right or not.
-    return null;
+    return false; // kept as a string: what an upstream sent is a record whether it was right or not
   }
-  const start = startOf(message);
-  return isObject(message, start) ? membersOf(message, start) : null;
 }
 
-/** As JSON.parse has it: of two members with one key the last counts. */
-function last(members: readonly Member[], key: string): Member | undefined {
-  return members.findLast(member => member.key === key);
-}
-
-function nestsDeeper(json: Buffer, start: number, end: number): boolean {
-  let depth = 0;
-  for (let i = start; i < end; ) {
-    const c = json[i];
-    if (c === 0x22) {
-      i = endOfValue(json, i);
-      continue;
-    }
-    if (c === 0x7b || c === 0x5b) {
-      depth++;
-      if (depth > DEEPEST) return true;
-    } else if (c === 0x7d || c === 0x5d) depth--;
-    i++;
-  }
-  return false;
+/**
+ * The member that JSON.parse would have: of two with one key the last. Where the key is written once that is the first, and
+ * nothing after it has to be read.
+ */
+function lastMember(json: Buffer, at: number, key: string): Member | undefined {
+  if (!isObject(json, at)) return undefined;
+  const first = findMember(json, at, key);
+  if (first === undefined) return undefined;
+  const again = json.includes(`"${key}"`, first.value) || json.includes('\\u', first.value);
+  return again ? membersOf(json, at).findLast(member => member.key === key) : first;
 }

@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import { DaemonError } from '../../../shared/errors.ts';
 import { BlobFolder } from '../../records/blobs.ts';
+import { yieldTo } from '../../threadPriority.ts';
 import { EventLog } from './eventLog.ts';
 import { type DatabaseOptions, openForReading, openForWriting } from './openDatabase.ts';
 import { SqliteReader } from './reader.ts';
@@ -125,6 +126,8 @@ function serve(port: MessagePort, setup: WorkerSetup): void {
   let writer: Writer | null = null;
   let reader: SqliteReader | null = null;
   let shared: Database | null = null;
+  // with `power` each call waits for the commit
+  if (role === 'writer' && setup.durability === 'process') yieldTo(5);
   if (role !== 'reader') {
     shared = openForWriting(options, setup.durability);
     migrate(shared, file);
