@@ -36,6 +36,9 @@ export function runCommandLine(argv: readonly string[], installation: Installati
   );
 }
 
+const DAEMON = 'The daemon:';
+const ASSISTANTS = 'Started by assistants, as their configurations name them:';
+
 function addProcessCommands(
   program: Command,
   terminal: Terminal,
@@ -44,6 +47,7 @@ function addProcessCommands(
 ): void {
   program
     .command('serve')
+    .helpGroup(DAEMON)
     .description('Run the daemon in this terminal until Ctrl-C')
     .option('--background', 'log to the home only, as `sessiond start` does it')
     .addHelpText('after', '\nExamples:\n  sessiond serve\n  SESSIOND_HOME=/tmp/try sessiond serve')
@@ -52,6 +56,7 @@ function addProcessCommands(
     );
   program
     .command('start')
+    .helpGroup(DAEMON)
     .description('Start the daemon in the background, unless it runs')
     .option('--json', 'print what runs as JSON')
     .addHelpText('after', '\nExamples:\n  sessiond start\n  sessiond start --json')
@@ -61,16 +66,22 @@ function addProcessCommands(
     });
   program
     .command('stop')
+    .helpGroup(DAEMON)
+    .summary('Stop the daemon')
     .description('Stop the daemon; calls in flight over HTTP are recorded as interrupted')
-    .addHelpText('after', '\nExamples:\n  sessiond stop')
-    .action(async () => {
+    .option('--json', 'print what came of it as JSON')
+    .addHelpText('after', '\nExamples:\n  sessiond stop\n  sessiond stop --json')
+    .action(async (options: { json?: boolean }) => {
       const stopped = await stopDaemon(homePaths(resolveHome(process.env)));
-      if (stopped.outcome === 'not_running') say(terminal, 'sessiond does not run');
+      if (options.json === true) say(terminal, JSON.stringify(stopped));
+      else if (stopped.outcome === 'not_running') say(terminal, 'sessiond does not run');
       else if (stopped.outcome === 'stopped') say(terminal, `sessiond (pid ${stopped.pid}) is stopped`);
       else say(terminal, `sessiond (pid ${stopped.pid}) still ends its work: look again in a moment`);
     });
   program
     .command('status')
+    .helpGroup(DAEMON)
+    .summary('Say whether the daemon runs')
     .description('Say whether the daemon runs, without starting it; exit status 3 when it does not')
     .option('--json', 'print what runs as JSON')
     .addHelpText('after', '\nExamples:\n  sessiond status\n  sessiond status --json')
@@ -87,11 +98,15 @@ function addProcessCommands(
     });
   program
     .command('stdio')
+    .helpGroup(ASSISTANTS)
+    .summary('Be the MCP server of an assistant')
     .description('Be the MCP server of one assistant: all servers of config.json, every call recorded')
     .option('--session <id>', 'the session of every call')
     .addHelpText('after', '\nExamples:\n  sessiond stdio\n  sessiond stdio --session debug-auth');
   program
     .command('wrap')
+    .helpGroup(ASSISTANTS)
+    .summary('Stand before one MCP server and record its calls')
     .description('Stand before one MCP server and record every call to it; nothing else changes')
     .argument('<name>', 'what the server is called in records')
     .option('--session <id>', 'the session of every call')

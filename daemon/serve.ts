@@ -50,6 +50,8 @@ const SESSION_WAIT_MS = 2_000;
 const RETURN_MS = 3_000;
 const LOCK_CHECK_MS = 2_000;
 const REPLAY_MS = 60_000;
+/** How long a stop waits for .history and .sessions; what is left is written after the next start. */
+const HISTORY_MS = 3_000;
 
 export interface RunningDaemon {
   readonly discovery: Discovery;
@@ -110,6 +112,7 @@ async function compose(
     blobDir: paths.blobs,
     durability,
     userId: userName(),
+    onFault: error => log.error({ err: error }, 'the store is in trouble'),
   });
   closers.push(() => store.close());
   const history = new HistoryWriter({
@@ -121,7 +124,7 @@ async function compose(
     ...native,
     onError: error => log.error({ err: error }, 'history is behind; it is tried again'),
   });
-  closers.push(() => history.close());
+  closers.push(() => history.close(HISTORY_MS));
 
   const registry = new ServerRegistry();
   registry.set(config.mcpServers, faults);

@@ -9,38 +9,51 @@ const BIG_BYTES = 256 * 1024;
 
 const RECORD = 'record.jsonl';
 
-/** The place after the last call folder: calls of one millisecond get their counters without trying those that are taken. */
-export interface Place {
-  started_at: string;
-  counter: number;
+/** What is known of the folders of one millisecond, so that its calls get theirs without trying each that is taken. */
+export class Place {
+  readonly started_at: string;
+  /** The counter after the last one tried, by server and tool. */
+  readonly next = new Map<string, number>();
+  /** The folder of each call that was met on the way, by its id. */
+  readonly folders = new Map<string, string>();
+
+  constructor(started_at: string) {
+    this.started_at = started_at;
+  }
 }
 
 /**
- * Writes the folder of a call below `historyDir` and returns its name; moves `place` on. The folder holds `record.jsonl`, whose first line
+ * Writes the folder of a call below `historyDir` and returns its name; `place` is that of its started_at. The folder holds `record.jsonl`, whose first line
  * is the InvocationDetail; a part over 256 KiB is a file beside it (`result.json`) and `{"$file", "bytes"}` in the line. A
  * folder that has this call already, or that was left without a record, is written again; another call's is left alone.
  */
 export function writeCallFolder(historyDir: string, call: InvocationText, place: Place): string {
   const { invocation_id, started_at, server, tool } = call.invocation;
-  if (place.started_at !== started_at) {
-    place.started_at = started_at;
-    place.counter = 0;
+  const known = place.folders.get(invocation_id);
+  if (known !== undefined && writeInto(historyDir, known, call) === invocation_id) return known;
+  const key = `${server}__${tool}`;
+  for (let counter = place.next.get(key) ?? 0; ; counter++) {
+    const name = folderName(started_at, server, tool, counter);
+    const owner = writeInto(historyDir, name, call);
+    place.next.set(key, counter + 1);
+    if (owner !== null) place.folders.set(owner, name);
+    if (owner === invocation_id) return name;
   }
-  while (true) {
-    const name = folderName(started_at, server, tool, place.counter);
-    place.counter += 1;
-    const folder = join(historyDir, name);
-    if (makeFolder(folder)) {
-      writeFresh(folder, name, call);
-      return name;
-    }
-    // A link or a file of that name is not ours.
-    if (!isRealFolder(folder)) continue;
-    const owner = recordedId(folder);
-    if (owner !== null && owner !== invocation_id) continue;
-    rewrite(folder, name, call);
-    return name;
+}
+
+/** Writes the call unless the folder is another's; returns whose it is then, null for a link or a file of that name. */
+function writeInto(historyDir: string, name: string, call: InvocationText): string | null {
+  const { invocation_id } = call.invocation;
+  const folder = join(historyDir, name);
+  if (makeFolder(folder)) {
+    writeFresh(folder, name, call);
+    return invocation_id;
   }
+  if (!isRealFolder(folder)) return null;
+  const owner = recordedId(folder);
+  if (owner !== null && owner !== invocation_id) return owner;
+  rewrite(folder, name, call);
+  return invocation_id;
 }
 
 /** True when the folder has a record that begins as the one of this call. */

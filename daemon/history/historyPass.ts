@@ -3,14 +3,15 @@ import { DaemonError } from '../../shared/errors.ts';
 import type { Invocation } from '../../shared/invocation.ts';
 import type { Session } from '../../shared/session.ts';
 import type { InvocationText } from '../store/sqlite/reader.ts';
-import { type Place, writeCallFolder } from './callFolder.ts';
+import { PARTS } from '../store/sqlite/rows.ts';
+import { Place, writeCallFolder } from './callFolder.ts';
 import { ensureFolder, errorCode } from './files.ts';
 import { lostCalls, type RecentSource } from './recentCalls.ts';
 import { SessionFolders } from './sessionFolders.ts';
 
 /** What a pass reads of the store. */
 export interface HistorySource extends RecentSource {
-  unwrittenTexts(limit: number): InvocationText[];
+  unwrittenTexts(limit: number): Iterable<InvocationText>;
   dirtySessions(limit: number): (Session & { revision: number })[];
   sessionInvocations(session_id: string, afterNum: number, limit: number): (Invocation & { num: number })[];
 }
@@ -51,7 +52,7 @@ export class HistoryPass {
   readonly #folders: SessionFolders;
   readonly #waiting = new Map<string, number>();
   #limit = FEWEST_CALLS;
-  readonly #place: Place = { started_at: '', counter: 0 };
+  #place = new Place('');
   #ready = false;
   #mended = false;
 
@@ -73,10 +74,15 @@ export class HistoryPass {
     try {
       if (!this.#ready) this.#ensureRoots();
       if (!this.#mended) this.#mend(result);
-      const texts = this.#source.unwrittenTexts(this.#limit);
-      for (const text of texts) this.#writeCall(text, result);
-      result.more = texts.length === this.#limit && result.calls.length > 0;
-      this.#resize(texts);
+      let count = 0;
+      let characters = 0;
+      for (const text of this.#source.unwrittenTexts(this.#limit)) {
+        this.#writeCall(text, result);
+        count++;
+        characters += charactersOf(text);
+      }
+      result.more = count === this.#limit && result.calls.length > 0;
+      this.#resize(count, characters);
       // With more calls to come, what a session's files tell would be old at once.
       this.#writeSessions(all && !result.more, result);
     } catch (error) {
@@ -109,12 +115,15 @@ export class HistoryPass {
   }
 
   #writeFolder(text: InvocationText): string {
+    const { started_at } = text.invocation;
+    if (this.#place.started_at !== started_at) this.#place = new Place(started_at);
     try {
       return writeCallFolder(this.#history, text, this.#place);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
       this.#ensureRoots();
-      return writeCallFolder(this.#history, text, { started_at: '', counter: 0 });
+      this.#place = new Place(started_at);
+      return writeCallFolder(this.#history, text, this.#place);
     }
   }
 
@@ -171,13 +180,14 @@ export class HistoryPass {
     }
   }
 
-  #resize(texts: readonly InvocationText[]): void {
-    let characters = 0;
-    for (const { parts } of texts)
-      characters += (parts.arguments?.length ?? 0) + (parts.result?.length ?? 0) + (parts.error?.length ?? 0);
+  #resize(count: number, characters: number): void {
     if (characters > STEP_CHARACTERS) this.#limit = FEWEST_CALLS;
-    else if (texts.length === this.#limit) this.#limit = Math.min(this.#limit * 2, MOST_CALLS);
+    else if (count === this.#limit) this.#limit = Math.min(this.#limit * 2, MOST_CALLS);
   }
+}
+
+function charactersOf({ parts }: InvocationText): number {
+  return PARTS.reduce((sum, part) => sum + (parts[part]?.length ?? 0), 0);
 }
 
 /** Names an error by its code, for those who count or compare. */

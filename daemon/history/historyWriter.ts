@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { DaemonError } from '../../shared/errors.ts';
 import type { Store } from '../store/store.ts';
@@ -44,6 +45,7 @@ export class HistoryWriter {
   #delay = SOON_MS;
   #retry = 0;
   #retryAt = 0;
+  #started = false;
   #closed = false;
 
   constructor(options: HistoryWriterOptions) {
@@ -52,6 +54,7 @@ export class HistoryWriter {
 
   /** Begins to write what the store has and the home lacks. */
   start(): void {
+    this.#started = true;
     this.#run();
   }
 
@@ -70,8 +73,19 @@ export class HistoryWriter {
     });
   }
 
-  /** Ends the step under way and the thread. What is unwritten by then is written after the next start. */
-  async close(): Promise<void> {
+  /**
+   * Writes what is left, for `patience_ms` at most, then ends the step under way and the thread. What is unwritten by then
+   * is written after the next start.
+   */
+  async close(patience_ms = 0): Promise<void> {
+    if (patience_ms > 0 && this.#started && !this.#closed) {
+      const enough = new AbortController();
+      // What stands in its way was told to onError.
+      const flushed = this.flush().catch(() => undefined);
+      const late = sleep(patience_ms, undefined, { signal: enough.signal }).catch(() => undefined);
+      await Promise.race([flushed, late]);
+      enough.abort();
+    }
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
     await this.#running;

@@ -75,7 +75,9 @@ export async function replaySpool(
         total.bad++;
         return;
       }
-      if (ownerAlive(owner) && Date.now() - fstatSync(file).mtimeMs < STALE_MS) return;
+      // Another owner with this process's id is gone: in a container each daemon may have the same one.
+      const lives = ownerPid(owner) !== process.pid && ownerAlive(owner);
+      if (lives && Date.now() - fstatSync(file).mtimeMs < STALE_MS) return;
       const found = await replayFile(file, store, options.log);
       await store.interruptRunning({ owner });
       total.files++;

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
-  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -44,7 +44,8 @@ export class BlobFolder {
     const bytes = Buffer.from(text, 'utf8');
     const hash = createHash('sha256').update(bytes).digest('hex');
     const path = this.#path(hash);
-    if (existsSync(path)) return hash;
+    // One of another length is what a power cut left of it.
+    if (statSync(path, { throwIfNoEntry: false })?.size === bytes.length) return hash;
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const part = `${path}.${process.pid}.part`;
     const fd = openSync(part, 'w', 0o600);
@@ -63,13 +64,19 @@ export class BlobFolder {
     return hash;
   }
 
-  /** The text with this hash. Rejects with `internal` when the file is gone: something else removed it. */
+  /** The text with this hash; when something else removed the file, what stands for it. Rejects with `internal` when it can't be read. */
   read(hash: string): string {
     const path = this.#path(hash);
     try {
       return readFileSync(path, 'utf8');
     } catch (cause) {
-      throw new DaemonError('internal', `${path} can't be read: a part of this call is missing`, { cause });
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+        return JSON.stringify({ missing_blob: hash });
+      throw new DaemonError(
+        'internal',
+        `${path} can't be read, and a part of this call is in it: see its owner and mode`,
+        { cause },
+      );
     }
   }
 

@@ -103,6 +103,11 @@ export function redact(text: string): Redacted {
   return count === 0 ? { text, count } : { text: result, count };
 }
 
+/** Whether secrets were taken out of the text before, as they are of what is spooled. */
+export function wasRedacted(text: string): boolean {
+  return text.includes(MARK);
+}
+
 function token(pattern: string): RegExp {
   return new RegExp(`${BEGIN}${pattern}`, 'g');
 }

@@ -16,7 +16,7 @@ export function innerSchema(schema: z.core.$ZodType): z.core.$ZodType {
 
 /** Whether a caller may leave the value out. */
 export function isOptional(schema: z.core.$ZodType): boolean {
-  return schema._zod.optin === 'optional';
+  return schema._zod.optin !== undefined;
 }
 
 /** Whether null is a value. */
@@ -25,6 +25,11 @@ export function isNullable(schema: z.core.$ZodType): boolean {
   if (schema instanceof z.core.$ZodOptional || schema instanceof z.core.$ZodDefault)
     return isNullable(schema._zod.def.innerType);
   return false;
+}
+
+/** Whether it is a time, as in `2026-11-21T09:30:00.000Z`. */
+export function isTime(schema: z.core.$ZodType): boolean {
+  return innerSchema(schema) instanceof z.core.$ZodISODateTime;
 }
 
 /** The choices of an enum, or of a list of them. */

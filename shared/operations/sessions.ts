@@ -97,7 +97,7 @@ export const sessionsList = operation({
 
 export const sessionsUpdate = operation({
   name: 'sessions_update',
-  summary: 'Change the title, purpose, tags, status or metadata of a session.',
+  summary: 'Change a session: its title, purpose, tags, status or metadata.',
   method: 'PATCH',
   path: '/sessions/:session_id',
   input: z.object({

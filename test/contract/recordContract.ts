@@ -220,6 +220,59 @@ export function describeRecords(open: OpenStore): void {
       assert.equal((await store.counts()).invocations, 3);
     });
 
+    it('goes on after a caller gave records that can not be passed on', async () => {
+      const store = await open();
+      const broken = start();
+      structuredClone(broken.message, { transfer: [broken.message.buffer] });
+      const good = start();
+      const [refused] = await Promise.allSettled([store.writeRecords([broken]), store.writeRecords([good])]);
+      assert.equal(refused?.status, 'rejected');
+      assert.equal((await store.getInvocation(good.start.invocation_id)).status, 'running');
+    });
+
+    for (const [when, started_at] of [
+      ['one millisecond', 1_800_000_000_000],
+      ['a time past 2109', 2 ** 43],
+    ] as const)
+      it(`takes 5000 calls of ${when} quickly, and lists them as they came`, async () => {
+        const store = await open();
+        const calls = Array.from({ length: 5000 }, () => start({ started_at }));
+        for (let i = 0; i < calls.length; i += 500) await store.writeRecords(calls.slice(i, i + 500));
+        assert.equal((await store.counts()).invocations, 5000);
+        const { items } = await store.listInvocations({ limit: 3000 });
+        assert.deepEqual(
+          items.map(({ invocation_id }) => invocation_id),
+          calls
+            .slice(2000)
+            .map(call => call.start.invocation_id)
+            .reverse(),
+        );
+      });
+
+    it('says of a call from a spool that secrets were taken out of it before', async () => {
+      const store = await open();
+      const [plain, withArguments, withError] = [
+        start(),
+        start({}, { arguments: { password: '[redacted:member]' } }),
+        start(),
+      ];
+      await store.writeRecords([plain, withArguments, withError]);
+      const error_message = 'Authorization: Bearer [redacted:authorization]';
+      await store.writeRecords([end(plain), end(withArguments), end(withError, { status: 'failed', error_message })]);
+      const redacted = [plain, withArguments, withError].map(
+        async call => (await store.getInvocation(call.start.invocation_id)).redacted,
+      );
+      assert.deepEqual(await Promise.all(redacted), [false, true, true]);
+    });
+
+    it('keeps the error of an answer that has a result of null beside it', async () => {
+      const store = await open();
+      const call = start();
+      await store.writeRecords([call, end(call, { status: 'failed' }, { result: null, error: { code: 7 } })]);
+      const { result, error } = await store.getInvocation(call.start.invocation_id);
+      assert.deepEqual([result, error], [null, { code: 7 }]);
+    });
+
     it('keeps odd messages: no JSON, no object, 50,000 levels, lone surrogates, big numbers', async () => {
       const store = await open();
       const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;

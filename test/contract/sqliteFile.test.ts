@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { EventLog } from '../../daemon/store/sqlite/eventLog.ts';
 import { openForWriting } from '../../daemon/store/sqlite/openDatabase.ts';
@@ -122,6 +122,20 @@ describe('the SQLite file', () => {
     assert.ok(statSync(file).size < 200_000);
   });
 
+  it('writes a blob again that a power cut left short, and shows a call whose blob is gone', async () => {
+    const store = await open();
+    const text = 'x'.repeat(400_000);
+    const [one, two] = [start({}, { arguments: text }), start({}, { arguments: text })];
+    await store.writeRecords([one]);
+    const [blob = ''] = filesBelow(join(dirname(file), 'blobs'));
+    truncateSync(blob, 0);
+    await store.writeRecords([two]);
+    assert.equal((await store.getInvocation(one.start.invocation_id)).arguments, text);
+    rmSync(blob);
+    const { arguments: args } = await store.getInvocation(two.start.invocation_id);
+    assert.deepEqual(args, { missing_blob: basename(blob) });
+  });
+
   it('cuts a part over 64 MiB, and says so', async () => {
     const store = await open();
     const call = start({}, { arguments: 'x'.repeat(65 * 1024 * 1024) });
@@ -166,9 +180,16 @@ describe('the SQLite file', () => {
     await store.writeRecords([two, one, end(one)]);
     const reader = openSqliteReader({ file, blobDir: join(dirname(file), 'blobs') });
     try {
-      const unwritten = () => reader.unwrittenInvocations(10);
-      const [detail] = unwritten();
-      assert.deepEqual(detail, await store.getInvocation(one.start.invocation_id));
+      const unwritten = () => [...reader.unwrittenTexts(10)].map(({ invocation }) => invocation);
+      const [text] = reader.unwrittenTexts(10);
+      const {
+        arguments: args,
+        meta: _m,
+        result: _r,
+        error: _e,
+        ...call
+      } = await store.getInvocation(one.start.invocation_id);
+      assert.deepEqual([text?.invocation, JSON.parse(text?.parts.arguments ?? '')], [call, args]);
       assert.equal(unwritten().length, 1);
       await store.markHistory([{ invocation_id: one.start.invocation_id, history_dir: 'dir' }]);
       assert.deepEqual(unwritten(), []);

@@ -28,6 +28,12 @@ function run(...args: string[]): string {
   return stdout;
 }
 
+/** The same with the demo's own terminal: in colour, and as wide as that is. */
+function show(...args: string[]): void {
+  const { status } = spawnSync(process.execPath, [sessiond, ...args], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) throw new Error(`sessiond ${args.join(' ')} ended with ${status}`);
+}
+
 /** Follows the daemon's events as a user would, `sessiond tail`, and counts the calls that it shows. */
 function follow(): { child: ChildProcess; shown: (calls: number) => Promise<void> } {
   const child = spawn(process.execPath, [sessiond, 'tail'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -35,7 +41,7 @@ function follow(): { child: ChildProcess; shown: (calls: number) => Promise<void
   let wake = (): void => {};
   createInterface({ input: child.stdout }).on('line', line => {
     say(`${styleText('cyan', '│')} ${line}`);
-    if (/completed|failed/.test(line)) ended += 1;
+    if (/ (completed|failed) /.test(line)) ended += 1;
     wake();
   });
   const shown = async (calls: number): Promise<void> => {
@@ -97,7 +103,7 @@ async function demo(): Promise<void> {
   say(run('start').trim());
   const server = (name: string, script: string, ...args: string[]): void => {
     run('servers', 'add', name, '--', process.execPath, resolve(script), ...args);
-    say(`added ${name}: ${script} ${args.join(' ')}`);
+    say(`added ${name}: ${[script.replace('/dist/index.js', ''), ...args].join(' ')}`);
   };
   server('files', '@modelcontextprotocol/server-filesystem/dist/index.js', root);
   server('everything', '@modelcontextprotocol/server-everything/dist/index.js');
@@ -113,7 +119,7 @@ async function demo(): Promise<void> {
   const [session] = items;
   if (session === undefined) throw new Error('there is no session');
   run('sessions', 'update', session.session_id, '--title', 'Count the lines of shared/', '--add-tags', 'demo');
-  console.log(run('show', session.session_id).replace(/^/gm, '  '));
+  show('show', session.session_id);
 
   heading('4  The same in a browser');
   say(run('open', '--no-open').trim());

@@ -91,6 +91,30 @@ describe('.history in trouble', () => {
     assert.deepEqual(JSON.parse(readFileSync(record, 'utf8')), await second.store.getInvocation(invocation_id));
   });
 
+  it('is written although a blob is gone, and says which', async () => {
+    const { store, history } = await open();
+    const lost = recordsOf({ result: JSON.stringify('x'.repeat(300_000)) });
+    const kept = recordsOf({});
+    await store.writeRecords([...lost.records, ...kept.records]);
+    rmSync(at('blobs'), { recursive: true });
+    await history.flush();
+    const { history_dir } = await store.getInvocation(lost.invocation_id);
+    const record = JSON.parse(readFileSync(at('.history', history_dir ?? '', 'record.jsonl'), 'utf8'));
+    assert.match(record.result.missing_blob, /^[0-9a-f]{64}$/);
+    assert.ok((await store.getInvocation(kept.invocation_id)).history_dir);
+  });
+
+  it('is complete when it is closed with time to write what is left', async () => {
+    const { store, history, errors } = await open();
+    history.start();
+    const { invocation_id, records } = recordsOf({});
+    await store.writeRecords(records);
+    await history.close(10_000);
+    const { history_dir } = await store.getInvocation(invocation_id);
+    assert.ok(existsSync(at('.history', history_dir ?? '', 'record.jsonl')));
+    assert.deepEqual(errors, []);
+  });
+
   it('has no hole after kill -9', async () => {
     child = spawn(process.execPath, [fileURLToPath(new URL('historyVictim.ts', import.meta.url)), home.path], {
       stdio: ['ignore', 'ignore', 'inherit'],

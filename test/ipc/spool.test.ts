@@ -52,12 +52,21 @@ describe('replay of the spool', () => {
 
   it('leaves the file of a living owner alone', () =>
     withFolder(async folder => {
-      const owner = ownerId();
+      const owner = `${process.ppid}-0123456789ab`;
       spool(folder, owner, ['a']);
       const store = new RecordingStore();
       await replaySpool(folder, store, none);
       assert.deepEqual(store.names, []);
       assert.deepEqual(readdirSync(folder), [`${owner}.spool`]);
+    }));
+
+  it('writes what a process left that had the id of this one, as in a container', () =>
+    withFolder(async folder => {
+      spool(folder, ownerId(), ['a']);
+      const store = new RecordingStore();
+      await replaySpool(folder, store, none);
+      assert.deepEqual(store.names, ['start:a', 'end:a']);
+      assert.deepEqual(readdirSync(folder), []);
     }));
 
   it('keeps every whole record before a torn end, wherever it is torn', () =>

@@ -251,7 +251,40 @@ describe('the CLI', () => {
     stop.abort();
     const { status, stderr } = await running;
     assert.deepEqual([status, stderr], [0, '']);
-    assert.match(out, /^\d\d:\d\d:\d\d session\.created +mine created Mine\n$/);
+    assert.match(out, /^\d\d:\d\d:\d\d {2}session created +created +Mine\n$/);
+  });
+
+  it('tail names the session of a call by its title, also of one that was there before', async () => {
+    await world.store.createSession({ session_id: 'mine', title: 'Mine' });
+    const before = await world.record('mine', 'early', { content: [] });
+    const seq = (await world.store.listEvents(0, 500)).latest;
+    const stop = new AbortController();
+    let out = '';
+    const stdout = { write: (text: string) => (out += text) };
+    const running = runIn(world, ['tail', '--after', String(seq)], { stdout, signal: stop.signal });
+    await world.record('mine', 'status', { content: [], isError: true });
+    await until('the end of the call', () => /failed/.test(out));
+    stop.abort();
+    assert.deepEqual([(await running).status, out.includes(before)], [0, false]);
+    const line = out.split('\n').find(each => each.includes('failed'));
+    assert.match(line ?? '', /^\d\d:\d\d:\d\d {2}\S+ status +failed +\d+ ms {2}Mine/);
+    for (const each of out.split('\n')) assert.ok(each.length <= 120, each);
+  });
+
+  it('shows of a session what there is, and no column that is empty', async () => {
+    await world.store.createSession({ session_id: 'mine', title: 'Mine' });
+    const empty = (await runIn(world, ['show', 'mine'])).stdout;
+    assert.deepEqual(empty.match(/^[a-z_]+/gm), ['session_id', 'status', 'user_id', 'created_at', 'last_activity_at']);
+    await world.record('mine', 'status', { content: [] });
+    const { stdout } = await runIn(world, ['show', 'mine']);
+    assert.match(stdout, /^calls +1, \d+ ms in all$/m);
+    assert.match(stdout, /^CALL +TOOL +STATUS +TOOK +AGE$/m);
+    assert.doesNotMatch((await runIn(world, ['list'])).stdout, /TAGS|CLIENT|\*/);
+  });
+
+  it('says that a value is needed only where it is', async () => {
+    for (const argv of [['list'], ['calls'], ['complete'], ['new'], ['sessions', 'update']])
+      assert.doesNotMatch((await runIn(world, [...argv, '--help'])).stdout, /needed/, argv.join(' '));
   });
 
   it('open prints a link that works, and starts a browser only where somebody watches', async () => {

@@ -1,7 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3';
 import * as z from 'zod';
 import { DaemonError } from '../../../shared/errors.ts';
-import type { Invocation, InvocationDetail } from '../../../shared/invocation.ts';
+import type { Invocation } from '../../../shared/invocation.ts';
 import type { OperationArguments } from '../../../shared/operations/table.ts';
 import type { Session } from '../../../shared/session.ts';
 import { BlobFolder } from '../../records/blobs.ts';
@@ -140,20 +140,14 @@ export class SqliteReader {
     return row ?? { sessions: 0, invocations: 0, running: 0 };
   }
 
-  /** Ended calls that .history does not have yet, oldest first. */
-  unwrittenInvocations(limit: number): InvocationDetail[] {
-    // The row's shape is the type's: only the parts are unknown JSON.
-    return this.unwrittenTexts(limit).map(text => JSON.parse(detailJson(text)) as InvocationDetail);
-  }
-
-  /** The same, with the parts as JSON text. */
-  unwrittenTexts(limit: number): InvocationText[] {
+  /** Ended calls that .history does not have yet, oldest first; the blobs of each are read when it is its turn. */
+  *unwrittenTexts(limit: number): Generator<InvocationText> {
     const rows = this.#all<InvocationRow & PartTexts & PartBlobs>(
       `SELECT ${INVOCATION_COLUMNS}, ${PART_COLUMNS}
        FROM invocations i INDEXED BY invocations_unwritten WHERE i.ended_at IS NOT NULL AND i.history_dir IS NULL ORDER BY i.num LIMIT ?`,
       [limit],
     );
-    return rows.map(row => this.#toText(row));
+    for (const row of rows) yield this.#toText(row);
   }
 
   /** Sessions that .sessions shows as they were before, with the revision to be marked once it shows this one. */
@@ -246,7 +240,7 @@ export function eventJson(row: { seq: number; at: string; type: string; session_
 }
 
 /** The text of an InvocationDetail. */
-export function detailJson({ invocation, parts }: InvocationText): string {
+function detailJson({ invocation, parts }: InvocationText): string {
   return `${JSON.stringify(invocation).slice(0, -1)},${PARTS.map(part => `"${part}":${parts[part] ?? 'null'}`).join(',')}}`;
 }
 

@@ -44,7 +44,7 @@ export class RecordBatches {
     const groups = this.#take();
     if (groups.length === 0) return;
     this.#sent++;
-    void this.#write(packRecords(groups.map(group => group.records)))
+    void this.#pack(groups)
       .then(
         ({ failed }) => {
           for (const { group, error } of failed ?? []) groups[group]?.reject(fromWireError(error));
@@ -59,6 +59,11 @@ export class RecordBatches {
         this.#sent--;
         if (this.#sent === 0) this.#send();
       });
+  }
+
+  /** Rejects, as the write does, when the records can't be packed: those after them must not wait for ever. */
+  async #pack(groups: readonly Group[]): Promise<WorkerResponse> {
+    return this.#write(packRecords(groups.map(group => group.records)));
   }
 
   #take(): Group[] {

@@ -1,6 +1,6 @@
 import { depthOf, findMember, isObject, type Member, membersOf, startOf } from '../../gateway/jsonSpans.ts';
 import { type BlobFolder, CAP_BYTES, INLINE_BYTES, truncated } from '../../records/blobs.ts';
-import { redact } from '../../records/redaction.ts';
+import { redact, wasRedacted } from '../../records/redaction.ts';
 
 /** One part of a recorded message as it is stored: JSON text, or the hash of the blob that has it. */
 export interface StoredPart {
@@ -29,7 +29,7 @@ const NONE: StoredPart = { text: null, blob: null, bytes: 0, redactions: 0 };
 
 /**
  * Cuts the parts out of a JSON-RPC message as the text that was sent, so that numbers and escapes stay as they were, and
- * takes secrets out. A message that is no JSON is kept whole, as a JSON string.
+ * takes secrets out. A message that is no JSON object is kept whole, as a JSON string.
  */
 export class RecordParts {
   readonly #blobs: BlobFolder | null;
@@ -40,7 +40,7 @@ export class RecordParts {
 
   start(message: Buffer): StartParts {
     if (message.length === 0) return { arguments: NONE, meta: NONE };
-    if (!isJson(message)) return { arguments: this.#unparsed(message), meta: NONE };
+    if (!isJsonObject(message)) return { arguments: this.#unparsed(message), meta: NONE };
     const params = lastMember(message, startOf(message), 'params');
     if (!params || !isObject(message, params.value)) return { arguments: NONE, meta: NONE };
     return {
@@ -51,10 +51,12 @@ export class RecordParts {
 
   end(message: Buffer | null): EndParts {
     if (message === null || message.length === 0) return { result: NONE, error: NONE };
-    if (!isJson(message)) return { result: this.#unparsed(message), error: NONE };
-    const result = lastMember(message, startOf(message), 'result');
-    if (result) return { result: this.#part(message, result), error: NONE };
-    return { result: NONE, error: this.#part(message, lastMember(message, startOf(message), 'error')) };
+    if (!isJsonObject(message)) return { result: this.#unparsed(message), error: NONE };
+    const start = startOf(message);
+    const result = lastMember(message, start, 'result');
+    // Some servers send both, one of them null. To look for an error means to walk over the result.
+    const error = result && !message.includes('"error"') ? undefined : lastMember(message, start, 'error');
+    return { result: this.#part(message, result), error: this.#part(message, error) };
   }
 
   #part(message: Buffer, member: Member | undefined): StoredPart {
@@ -73,7 +75,8 @@ export class RecordParts {
   }
 
   #store(whole: string, bytes: number): StoredPart {
-    const { text, count: redactions } = redact(whole);
+    const { text, count } = redact(whole);
+    const redactions = count || Number(wasRedacted(text));
     if (this.#blobs === null || text.length * 3 <= INLINE_BYTES) return { text, blob: null, bytes, redactions };
     const size = Buffer.byteLength(text, 'utf8');
     if (size <= INLINE_BYTES) return { text, blob: null, bytes, redactions };
@@ -82,10 +85,10 @@ export class RecordParts {
   }
 }
 
-function isJson(message: Buffer): boolean {
+function isJsonObject(message: Buffer): boolean {
   try {
     JSON.parse(message.toString('utf8'));
-    return true;
+    return isObject(message, startOf(message));
   } catch {
     return false; // kept as a string: what an upstream sent is a record whether it was right or not
   }

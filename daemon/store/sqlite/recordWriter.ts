@@ -2,12 +2,12 @@ import type { Database, Statement } from 'better-sqlite3';
 import { DaemonError } from '../../../shared/errors.ts';
 import type { Attribution, Invocation, InvocationStatus } from '../../../shared/invocation.ts';
 import type { CallEnd, CallRecord, CallStart } from '../../records/callRecord.ts';
-import { redact } from '../../records/redaction.ts';
+import { redact, wasRedacted } from '../../records/redaction.ts';
 import type { EventLog } from './eventLog.ts';
 import { invocationNotFound } from './reader.ts';
 import type { EndParts, RecordParts, StartParts } from './recordParts.ts';
 import { INVOCATION_COLUMNS, type InvocationRow, toInvocation } from './rows.ts';
-import { firstNum, NUMS_A_MILLISECOND } from './schema.ts';
+import { firstNum } from './schema.ts';
 import { type KnownSession, type SessionTable, type Tally, useTool } from './sessionTable.ts';
 import type { SessionWriter } from './sessionWriter.ts';
 
@@ -44,6 +44,8 @@ export class RecordWriter {
   readonly #tallies = new Map<KnownSession, Tally>();
   /** Calls that changed after .history may have read them. */
   readonly #changed = new Set<string>();
+  /** The smallest number of the millisecond that was numbered last, and the number given last. */
+  #lastFirst = -1;
   #lastNum = 0;
 
   constructor(
@@ -219,9 +221,10 @@ export class RecordWriter {
     end: PreparedEnd | null,
   ): void {
     const first = firstNum(start.started_at);
-    const next = this.#lastNum + 1;
-    // Calls of one millisecond are numbered on; a number that another start already took is passed over.
-    for (let num = next > first && next < first + NUMS_A_MILLISECOND ? next : first; ; num++) {
+    // Calls of one millisecond are numbered on, past its own numbers when it has more; one that is taken is passed over.
+    let num = first === this.#lastFirst ? this.#lastNum + 1 : first;
+    this.#lastFirst = first;
+    for (; ; num++) {
       const { changes } = this.#insert.run(
         num,
         call.invocation_id,
@@ -355,7 +358,8 @@ function resultBytes({ result, error }: EndParts): number | null {
 }
 
 function redactionsOf({ parts, error }: PreparedEnd): number {
-  return parts.result.redactions + parts.error.redactions + (error?.count ?? 0);
+  const inMessage = error === null ? 0 : error.count || Number(wasRedacted(error.text));
+  return parts.result.redactions + parts.error.redactions + inMessage;
 }
 
 function strip({ session: _session, ...row }: InvocationRow & { session: number | null }): InvocationRow {

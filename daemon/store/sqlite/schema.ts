@@ -109,11 +109,13 @@ CREATE TABLE events (
 const migrations: readonly string[] = [first];
 
 /** How many calls of one millisecond have a `num` of their own before the next millisecond's are used. */
-export const NUMS_A_MILLISECOND = 2048;
+const NUMS_A_MILLISECOND = 2048;
+/** No `num` begins after this (in the year 2109): past 2 ** 53 a double no longer counts, and one call's number is the next's. */
+const LATEST_MS = 2 ** 42 - 2 ** 20;
 
 /** The smallest `num` of a call that started at `ms` (since the epoch), kept within what a double counts exactly. */
 export function firstNum(ms: number): number {
-  return Math.min(Math.max(Math.trunc(ms), 0), 2 ** 42 - 1) * NUMS_A_MILLISECOND;
+  return Math.min(Math.max(Math.trunc(ms), 0), LATEST_MS) * NUMS_A_MILLISECOND;
 }
 
 /** Brings the database to the newest schema, in one transaction. Refuses one that a newer sessiond wrote. */

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { DaemonError, errorTable } from '../../../shared/errors.ts';
-import { addDaily } from './daily.ts';
-import { addDerived } from './derived.ts';
+import { addDaily, addServersAdd } from './daily.ts';
+import { addAliases, addNouns, nounCommand } from './derived.ts';
 import type { CliEnvironment, Terminal } from './environment.ts';
 import { painter, plain } from './text.ts';
 
@@ -21,9 +21,12 @@ export async function runCli(
 ): Promise<number> {
   const terminal = terminalOf(argv, environment);
   const program = createProgram(terminal);
-  addDerived(program, terminal, ['servers_add']);
+  // In the order of the help.
+  addAliases(program, terminal);
   addDaily(program, terminal);
   extraCommands(program, terminal);
+  addNouns(program, terminal, ['servers_add']);
+  addServersAdd(nounCommand(program, 'servers'), terminal);
   settle(program, terminal);
   try {
     if (argv.length === 0) {
@@ -62,6 +65,7 @@ function createProgram({ version }: Terminal): Command {
       .description('Sessions for AI assistants: see, find and continue everything they did.')
       // The program's own flags stand before the command: an operation has a `--version` too.
       .enablePositionalOptions()
+      .commandsGroup('More:')
       .version(version, '-V, --version', 'print the version')
       .option('--no-color', 'print without colours')
       .addHelpText('after', '\nExamples:\n  sessiond list\n  sessiond show SESSION\n  sessiond tail\n  sessiond open')

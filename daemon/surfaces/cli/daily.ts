@@ -1,21 +1,23 @@
 import { type Command, Option } from 'commander';
+import type { Client } from '../../../shared/client.ts';
 import { DaemonError } from '../../../shared/errors.ts';
+import type { DaemonEvent } from '../../../shared/events.ts';
 import type { ServerConfig } from '../../../shared/server.ts';
-import { addCommonFlags, nounCommand, runOperation } from './derived.ts';
+import { sessionLabel } from '../../../shared/sessionLabel.ts';
+import { addCommonFlags, DAILY, runOperation } from './derived.ts';
 import { say, type Terminal } from './environment.ts';
 import { eventLine, sessionWithCalls } from './render.ts';
 import { safeJson } from './text.ts';
 
-const DAILY = 'Every day:';
 const SHOWN_CALLS = 20;
+const MOST_LABELS = 1000;
 
-/** Adds the commands that are more than one operation: show, tag, tail, open, and `servers add` with a command line. */
+/** Adds the daily commands that are more than one operation: show, tag, tail and open. */
 export function addDaily(program: Command, terminal: Terminal): void {
   addShow(program, terminal);
   addTag(program, terminal);
   addTail(program, terminal);
   addOpen(program, terminal);
-  addServersAdd(nounCommand(program, 'servers'), terminal);
 }
 
 function addShow(program: Command, terminal: Terminal): void {
@@ -70,11 +72,32 @@ function addTail(program: Command, terminal: Terminal): void {
         if (change.state === 'lost') terminal.stderr.write(`sessiond: ${change.error.message}; retrying\n`);
       },
     });
+    if (!options.json && terminal.stdout.isTTY)
+      terminal.stderr.write(`${terminal.paint('dim', 'Calls show here as they happen; Ctrl-C ends this.')}\n`);
+    const labels = new Map<string, string>();
     for await (const event of events) {
       if (event.type === 'resync') terminal.stderr.write('sessiond: some events were missed here\n');
-      else say(terminal, options.json ? safeJson(event) : eventLine(event, terminal));
+      else if (options.json) say(terminal, safeJson(event));
+      else say(terminal, eventLine(event, await labelOf(event, labels, client), terminal));
     }
   });
+}
+
+/** The name of an event's session, asked for once and then kept up by the events that tell of it. */
+async function labelOf(event: DaemonEvent, labels: Map<string, string>, client: Client): Promise<string> {
+  const { session_id } = event;
+  if (session_id === null) return 'in no session';
+  const known = 'session' in event ? sessionLabel(event.session) : labels.get(session_id);
+  const label =
+    known ??
+    (await client.call('sessions_get', { session_id }).then(
+      sessionLabel,
+      // Gone or out of reach: its id names it, and following goes on.
+      () => session_id,
+    ));
+  if (labels.size >= MOST_LABELS) labels.clear();
+  labels.set(session_id, label);
+  return label;
 }
 
 function addOpen(program: Command, terminal: Terminal): void {
@@ -103,7 +126,8 @@ interface AddOptions {
   env?: string[];
 }
 
-function addServersAdd(servers: Command, terminal: Terminal): void {
+/** Adds `servers add`, which takes a server's command line as a shell has it. */
+export function addServersAdd(servers: Command, terminal: Terminal): void {
   const gather = (value: string, before: unknown): string[] => [...(Array.isArray(before) ? before : []), value];
   const command = servers.command('add').argument('<server>').argument('[command...]', 'after --, with its arguments');
   command

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Operation } from '../../../shared/operation.ts';
 import { type OperationInput, type OperationName, operations } from '../../../shared/operations/table.ts';
-import { choicesOf, fromText, isNullable, isOptional, textKind } from '../inputText.ts';
+import { choicesOf, fromText, isNullable, isOptional, isTime, textKind } from '../inputText.ts';
 import { say, type Terminal } from './environment.ts';
 import { render } from './render.ts';
 import { safeJson } from './text.ts';
@@ -9,26 +9,39 @@ import { workspacePath } from './workspacePath.ts';
 
 type Input = Record<string, unknown>;
 
-/** Adds `sessiond noun verb` for every operation on the CLI, and its short form. `skip` are written by hand elsewhere. */
-export function addDerived(program: Command, terminal: Terminal, skip: readonly OperationName[]): void {
-  const nouns = new Map<string, Command>();
+/** The heading of the daily commands in the help. */
+export const DAILY = 'Every day:';
+
+/** Adds the short form of every operation that has one: `sessiond list`. */
+export function addAliases(program: Command, terminal: Terminal): void {
   for (const name of Object.keys(operations) as OperationName[]) {
     const record: Operation = operations[name];
-    if (!record.surfaces.includes('cli')) continue;
-    const [noun = '', ...verb] = name.split('_');
-    let group = nouns.get(noun);
-    if (!group) {
-      group = program.command(noun).summary(`everything about ${noun}`).helpGroup('All operations, by noun:');
-      nouns.set(noun, group);
-    }
-    if (skip.includes(name)) continue;
-    define(group.command(verb.join('-')), name, record, terminal);
     const { alias } = record.cli;
-    if (alias !== undefined) define(program.command(alias).helpGroup('Every day:'), name, record, terminal);
+    if (alias !== undefined && record.surfaces.includes('cli'))
+      define(program.command(alias).helpGroup(DAILY), name, record, terminal);
   }
 }
 
-/** The command of a noun, as addDerived made it. */
+/** Adds `sessiond noun verb` for every operation on the CLI. `skip` are written by hand elsewhere. */
+export function addNouns(program: Command, terminal: Terminal, skip: readonly OperationName[]): void {
+  const nouns = new Map<string, string[]>();
+  for (const name of Object.keys(operations) as OperationName[]) {
+    const record: Operation = operations[name];
+    if (!record.surfaces.includes('cli')) continue;
+    const [noun = '', ...words] = name.split('_');
+    const verb = words.join('-');
+    const verbs = nouns.get(noun);
+    if (verbs) verbs.push(verb);
+    else {
+      nouns.set(noun, [verb]);
+      program.command(noun).helpGroup('All operations, by noun:');
+    }
+    if (!skip.includes(name)) define(nounCommand(program, noun).command(verb), name, record, terminal);
+  }
+  for (const [noun, verbs] of nouns) nounCommand(program, noun).summary(verbs.join(', '));
+}
+
+/** The command of a noun, as addNouns made it. */
 export function nounCommand(program: Command, noun: string): Command {
   const found = program.commands.find(command => command.name() === noun);
   if (!found) throw new Error(`no noun ${noun}`);
@@ -117,8 +130,7 @@ function addFlag(command: Command, key: string, schema: Operation['input']['shap
     );
     return;
   }
-  const placeholder = kind === 'json' ? '<json>' : kind === 'number' ? '<number>' : '<value>';
-  command.option(`${flag} ${placeholder}`, `${text}${needed}`.trim());
+  command.option(`${flag} <${isTime(schema) ? 'time' : kind === 'text' ? 'value' : kind}>`, `${text}${needed}`.trim());
   if (isNullable(schema)) command.option(flag.replace('--', '--no-'), `clear ${key}`);
 }
 

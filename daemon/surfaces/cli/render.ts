@@ -4,8 +4,9 @@ import type { Invocation, InvocationDetail } from '../../../shared/invocation.ts
 import type { OperationName, OperationOutput } from '../../../shared/operations/table.ts';
 import type { Server } from '../../../shared/server.ts';
 import type { Session } from '../../../shared/session.ts';
+import { sessionLabel } from '../../../shared/sessionLabel.ts';
 import type { Terminal } from './environment.ts';
-import { age, duration, plain, plainLines, safeJson, size, type Tone } from './text.ts';
+import { age, clockTime, duration, plain, plainLines, safeJson, size, type Tone } from './text.ts';
 
 interface Column<Row> {
   readonly head: string;
@@ -14,12 +15,15 @@ interface Column<Row> {
   readonly align?: 'right';
   /** Takes the room that is left; one a table. */
   readonly stretch?: true;
-  /** Left out on terminals with fewer columns. */
+  /** Left out on terminals with fewer columns, and where every row would be empty. */
   readonly from?: number;
 }
 
 const LEAST_STRETCH = 12;
 const GAP = 2;
+const EVENT_WIDTH = 32;
+const STATUS_WIDTH = 'interrupted'.length;
+const TOOK_WIDTH = '59.9 s'.length;
 
 /** What a person reads of an operation's output. */
 export function render<N extends OperationName>(name: N, output: OperationOutput<N>, terminal: Terminal): string {
@@ -28,10 +32,15 @@ export function render<N extends OperationName>(name: N, output: OperationOutput
 }
 
 const renderers: { readonly [N in OperationName]?: (output: OperationOutput<N>, terminal: Terminal) => string } = {
+  sessions_create: sessionText,
+  sessions_get: sessionText,
+  sessions_update: sessionText,
+  sessions_use: sessionText,
+  sessions_complete: sessionText,
   sessions_list: (page, terminal) =>
     page.items.length === 0
       ? 'No sessions. Begin one with `sessiond new TITLE`, or connect an assistant.'
-      : table(page.items, sessionColumns(terminal), terminal) + more(page, 'list'),
+      : table(page.items, sessionColumns(terminal), terminal) + activeNote(page.items) + more(page, 'list'),
   invocations_list: (page, terminal) =>
     page.items.length === 0
       ? 'No calls.'
@@ -43,22 +52,45 @@ const renderers: { readonly [N in OperationName]?: (output: OperationOutput<N>, 
       : table(items, serverColumns(terminal), terminal),
 };
 
-/** One line of an event, for following along. */
-export function eventLine(event: DaemonEvent, terminal: Terminal): string {
+/** One line of an event, for following along: local time, what, status, duration, and the session by its `label`. */
+export function eventLine(event: DaemonEvent, label: string, terminal: Terminal): string {
   const { paint } = terminal;
-  const head = `${paint('dim', event.at.slice(11, 19))} ${paint('cyan', event.type.padEnd(18))}`;
-  const where = plain(event.session_id ?? '-');
+  const line = (what: string, status: string, took: string, ...rest: string[]) =>
+    [
+      paint('dim', clockTime(event.at)),
+      what.padEnd(EVENT_WIDTH),
+      coloured(terminal, statusTone(status), status.padEnd(STATUS_WIDTH)),
+      took.padStart(TOOK_WIDTH),
+      ...rest.map(plain),
+    ]
+      .join('  ')
+      .trimEnd();
   if ('invocation' in event) {
     const { server, tool, status, duration_ms, error_message } = event.invocation;
-    const what = `${plain(server)} ${plain(tool)}`;
-    const why = error_message === null ? '' : ` ${paint('red', plain(error_message))}`;
-    return `${head} ${where} ${what} ${coloured(terminal, statusTone(status), status)} ${duration(duration_ms)}${why}`.trimEnd();
+    const linked = event.type === 'invocation.linked' ? ' linked' : '';
+    const text = line(plain(`${server} ${tool}`) + linked, status, duration(duration_ms), label);
+    return error_message === null ? text : `${text}  ${paint('red', plain(error_message))}`;
   }
-  if ('session' in event) {
-    const { title, status } = event.session;
-    return `${head} ${where} ${coloured(terminal, statusTone(status), status)} ${plain(title ?? '')}`.trimEnd();
-  }
-  return `${head} ${where} ${plain(event.client)} ${plain(event.conversation_id)}`;
+  const what = event.type.replace('.', ' ');
+  if ('session' in event) return line(what, event.session.status, '', label);
+  return line(what, '', '', label, event.client);
+}
+
+/** What a person needs of a session: what is empty, nought or only of use to programs is in --json. */
+function sessionText(session: Session, terminal: Terminal): string {
+  const { updated_at: _, version: __, active, message_count, total_invocations, failed_invocations, ...rest } = session;
+  const { status, token_usage, estimated_cost, total_duration_ms, tools_used, ...named } = rest;
+  const failed = failed_invocations > 0 ? `, ${failed_invocations} failed` : '';
+  const counts = {
+    messages: message_count || null,
+    calls: total_invocations === 0 ? null : `${total_invocations}${failed}, ${duration(total_duration_ms)} in all`,
+    tools_used: tools_used.map(name => name.replace('__', ' ')),
+    token_usage,
+    estimated_cost,
+  };
+  const { session_id, title, ...others } = named;
+  const state = active ? `${status}, the one of its workspace that new conversations join` : status;
+  return fields({ session_id, title, status: state, ...others, ...counts }, terminal);
 }
 
 /** Name and value of each member, one a line; text made safe. */
@@ -67,26 +99,33 @@ export function fields(value: object, terminal: Terminal): string {
   const width = Math.max(0, ...entries.map(([key]) => plain(key).length));
   return entries
     .map(([key, member]) => {
-      const text =
-        typeof member === 'string' ? plain(member) : isTexts(member) ? plain(member.join(', ')) : safeJson(member);
-      return `${terminal.paint('dim', plain(key).padEnd(width))}  ${text}`;
+      return `${terminal.paint('dim', plain(key).padEnd(width))}  ${fieldText(key, member)}`;
     })
     .join('\n');
 }
 
+function fieldText(key: string, member: unknown): string {
+  if (typeof member === 'string') return plain(member);
+  if (isTexts(member)) return plain(member.join(', '));
+  if (typeof member === 'number' && key.endsWith('_ms')) return duration(member);
+  if (typeof member === 'number' && key.endsWith('_bytes')) return size(member);
+  return safeJson(member);
+}
+
 /** The calls of one session under it. */
 export function sessionWithCalls(session: Session, calls: readonly Invocation[], terminal: Terminal): string {
-  const heading = terminal.paint('bold', plain(session.title ?? session.purpose ?? session.session_id));
-  const body = calls.length === 0 ? 'No calls.' : table(calls, invocationColumns(terminal), terminal);
+  const heading = terminal.paint('bold', plain(sessionLabel(session)));
+  const columns = invocationColumns(terminal).filter(({ head }) => head !== 'SESSION');
+  const body = calls.length === 0 ? 'No calls.' : table(calls, columns, terminal);
   const rest = session.total_invocations - calls.length;
   const hint = rest > 0 ? `\n${rest} more: sessiond calls ${session.session_id}` : '';
-  return `${heading}\n${fields(session, terminal)}\n\n${body}${hint}`;
+  return `${heading}\n${sessionText({ ...session, title: null }, terminal)}\n\n${body}${hint}`;
 }
 
 function sessionColumns({ now }: Terminal): Column<Session>[] {
   return [
     { head: 'SESSION', cell: row => row.session_id },
-    { head: 'TITLE', cell: row => row.title ?? row.purpose ?? '', stretch: true },
+    { head: 'TITLE', cell: sessionLabel, stretch: true },
     { head: 'STATUS', cell: row => (row.active ? `${row.status} *` : row.status), tone: row => statusTone(row.status) },
     { head: 'CALLS', cell: row => String(row.total_invocations), align: 'right' },
     {
@@ -126,7 +165,6 @@ function serverColumns(_: Terminal): Column<Server>[] {
 
 function invocationText(detail: InvocationDetail, terminal: Terminal): string {
   const { arguments: given, result, error, meta, ...summary } = detail;
-  const sizes = { arguments_bytes: size(detail.arguments_bytes), result_bytes: size(detail.result_bytes ?? 0) };
   const parts: [string, unknown][] = [
     ['arguments', given],
     ['result', result],
@@ -136,11 +174,14 @@ function invocationText(detail: InvocationDetail, terminal: Terminal): string {
   const shown = parts
     .filter(([, part]) => part !== null)
     .map(([name, part]) => `\n${terminal.paint('bold', name)}\n${plainLines(safeJson(part, 2))}`);
-  return [fields({ ...summary, ...sizes }, terminal), ...shown].join('\n');
+  return [fields(summary, terminal), ...shown].join('\n');
 }
 
 function table<Row>(rows: readonly Row[], all: readonly Column<Row>[], terminal: Terminal): string {
-  const columns = all.filter(({ from }) => from === undefined || terminal.width === null || terminal.width >= from);
+  const columns = all.filter(
+    ({ from, cell }) =>
+      from === undefined || ((terminal.width ?? Infinity) >= from && rows.some(row => plain(cell(row)) !== '')),
+  );
   const cells = rows.map(row => columns.map(column => plain(column.cell(row))));
   const out = new Table({
     head: columns.map(({ head }) => terminal.paint('dim', head)),
@@ -185,6 +226,10 @@ const noBorders = Object.fromEntries(
     .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
     .map(name => [name, '']),
 );
+
+function activeNote(sessions: readonly Session[]): string {
+  return sessions.some(({ active }) => active) ? '\n* new conversations of its workspace join it' : '';
+}
 
 function more(
   page: { next_cursor: string | null; total: number | null; items: readonly unknown[] },

@@ -36,6 +36,11 @@ export function safeJson(value: unknown, indent?: number): string {
   );
 }
 
+/** The time of day where the user is: `14:23:45`. */
+export function clockTime(timestamp: string): string {
+  return new Date(timestamp).toTimeString().slice(0, 8);
+}
+
 /** How long ago, in one unit: `12 s`, `5 min`, `3 h`, `9 d`. */
 export function age(timestamp: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
