@@ -167,6 +167,13 @@ async function compose(
     openClient(context, registry, cache, ownTools, installation, server, options),
   );
 
+  registry.onChange(() =>
+    downstream.serverChanged((name, connection) => {
+      const spec = registry.spec(name);
+      return spec === null || !connection.serves(spec);
+    }),
+  );
+
   const security = createSecurity({ token, port: () => discovery.port });
   const events = createEventStreams({ log: store, onError: error => log.error({ err: error }, 'event stream') });
   const app = createHttpApp({

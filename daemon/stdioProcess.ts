@@ -1,9 +1,10 @@
 import path from 'node:path';
+import type { Writable } from 'node:stream';
 import { readConfig } from './config.ts';
 import { isPlainServer } from './configQuick.ts';
 import { AggregateRoutes } from './gateway/aggregateRoutes.ts';
 import { environmentConversation } from './gateway/attribution.ts';
-import { ClientConnection, type GatewayContext } from './gateway/clientConnection.ts';
+import { ClientConnection, type GatewayContext, type GivenSession } from './gateway/clientConnection.ts';
 import { connectIn } from './gateway/connect.ts';
 import { writeLine } from './gateway/lineWriter.ts';
 import { ListCache } from './gateway/listCache.ts';
@@ -33,6 +34,8 @@ export type StdioMode =
 const SESSION_WAIT_MS = 100;
 /** How long a client that closed its side is still answered. */
 const DRAIN_MS = 1_500;
+/** How long a client that has been answered may take to read it. */
+const FLUSH_MS = 1_500;
 
 /**
  * The gateway of one assistant, which started it as its MCP server: calls go straight to the upstreams, which are children of
@@ -40,6 +43,7 @@ const DRAIN_MS = 1_500;
  */
 export async function runStdio(mode: StdioMode, session: string | null, installation: Installation): Promise<void> {
   const log = stderrLog();
+  process.stderr.on('error', () => {}); // nobody reads the log any more, which is no reason to end
   // a fault in one call must not end the gateway: most clients never start it again
   process.on('uncaughtException', error => log.error({ err: error }, 'unexpected error; going on'));
   process.on('unhandledRejection', error => log.error({ err: error }, 'unexpected error; going on'));
@@ -62,13 +66,14 @@ export async function runStdio(mode: StdioMode, session: string | null, installa
     owner,
     log: message => log.warn({}, message),
   };
+  const given = sessionOf(session);
   const connection = new ClientConnection(
     context,
     {
       environmentConversation: environmentConversation(process.env),
       connection: owner,
       workspace: workspaceOf(process.cwd()),
-      session: sessionOf(session),
+      session: () => given,
       send: raw => writeLine(process.stdout, raw),
     },
     client => routesOf(mode, client, paths, link, installation, log),
@@ -82,12 +87,24 @@ export async function runStdio(mode: StdioMode, session: string | null, installa
         resolve();
       });
     }
-    process.stdout.once('error', () => resolve()); // the client no longer reads
+    process.stdout.on('error', () => resolve()); // the client no longer reads
   });
   const closed = readClient(process.stdin, connection).then(() => connection.drained(DRAIN_MS));
   await Promise.race([closed, signalled]);
   await connection.close('the client closed the connection while the call ran', urgent);
   await recorder.close();
+  await written(process.stdout, FLUSH_MS);
+}
+
+/** Resolves when the last answer has gone to the client: the process is about to end. */
+function written(output: Writable, ms: number): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, ms);
+    output.write('', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function routesOf(
@@ -127,7 +144,7 @@ function locate(paths: HomePaths): { socketPath: string; token: string } | null 
   return discovery === null ? null : { socketPath: discovery.socket, token: discovery.token };
 }
 
-function sessionOf(given: string | null): { id: string; attribution: 'explicit' | 'environment' } | null {
+function sessionOf(given: string | null): GivenSession | null {
   if (given !== null) return { id: given, attribution: 'explicit' };
   const variable = process.env.SESSIOND_SESSION_ID;
   return variable === undefined || variable === '' ? null : { id: variable, attribution: 'environment' };

@@ -6,11 +6,11 @@ import type { Connect } from './link.ts';
 import { Link, type LinkHost, type Pending } from './link.ts';
 import {
   errorResponse,
+  type Fault,
   isRecord,
   type Message,
   type NotificationMessage,
   notification,
-  parseMessages,
   type RequestId,
   type RequestMessage,
   type ResponseMessage,
@@ -41,13 +41,21 @@ export interface ClientOptions {
   /** The conversation that this connection is, null where nothing may be inferred. */
   readonly connection: string | null;
   readonly workspace: string | null;
-  /** An id that holds for every call: `--session`, a header, a query parameter. `attribution` is `environment` for the variable. */
-  readonly session: { readonly id: string; readonly attribution: 'explicit' | 'environment' } | null;
+  /** The id that came beside a call's arguments: `--session`, a header, a query parameter; `origin` as `receive` got it. */
+  readonly session: (origin: unknown) => GivenSession | null;
   /**
    * Writes one message to the client; `origin` is what `receive` got with the request that it belongs to, or null;
    * `answers` tells the answer to that request from what comes before it.
    */
   readonly send: (raw: Buffer, origin: unknown, answers: boolean) => void;
+  /** Told that a request gets no answer, because its client cancelled it. */
+  readonly unanswered?: (origin: unknown) => void;
+}
+
+/** A session that was named for a call; `attribution` is `environment` where the variable named it. */
+export interface GivenSession {
+  readonly id: string;
+  readonly attribution: 'explicit' | 'environment';
 }
 
 const DEFAULT_INITIALIZE = Buffer.from(
@@ -68,6 +76,7 @@ export class ClientConnection implements LinkHost {
   /** Requests of upstreams that wait for the client's answer, by the id the client sees. */
   readonly #serverRequests = new Map<RequestId, { link: Link; id: RequestId }>();
   #nextServerRequest = 1;
+  #inFlight = 0;
   #closed = false;
 
   constructor(context: GatewayContext, options: ClientOptions, routes: (connection: ClientConnection) => Routes) {
@@ -84,34 +93,34 @@ export class ClientConnection implements LinkHost {
     return new Link(spec, this.context.connect, this, () => this.initializeParams);
   }
 
+  /** True while its links are to the server as it is described here. */
+  serves(spec: UpstreamSpec): boolean {
+    return [...this.#routes.links()].every(link => link.spec.fingerprint === spec.fingerprint);
+  }
+
   get facts(): CallerFacts {
     const { environmentConversation, connection } = this.options;
     return { client: this.client, environmentConversation, connection };
   }
 
-  /** Takes the bytes of one message (or batch). Returns how many answers they will have. */
-  receive(raw: Buffer, origin: unknown): number {
-    let answers = 0;
-    for (const message of parseMessages(raw)) {
+  /** Takes one message, or the items of a batch, as parseMessages read them. Requests and faults get an answer each. */
+  receive(messages: readonly (Message | Fault)[], origin: unknown): void {
+    for (const message of messages) {
+      if (isAnswered(message)) this.#inFlight += 1;
       if (message.kind === 'parse') {
-        answers += 1;
         this.send(errorResponse(null, rpcCode.parseError, 'Parse error: the message is not valid JSON'), origin);
       } else if (message.kind === 'invalid') {
-        answers += 1;
         this.send(
           errorResponse(message.id, rpcCode.invalidRequest, 'Invalid Request: not a JSON-RPC 2.0 message'),
           origin,
         );
-      } else {
-        if (message.kind === 'request') answers += 1;
-        this.#take(message, origin);
-      }
+      } else this.#take(message, origin);
     }
-    return answers;
   }
 
-  /** Writes an answer. */
+  /** Writes the answer to a request. */
   send(raw: Buffer, origin: unknown): void {
+    this.#inFlight -= 1;
     if (!this.#closed) this.options.send(raw, origin, true);
   }
 
@@ -232,18 +241,15 @@ export class ClientConnection implements LinkHost {
     await Promise.all([...ends, ...[...this.#routes.links()].map(link => link.close(urgent))]);
   }
 
-  /** Resolves when no request waits for an upstream any more, at the latest after `ms`. */
+  /** Resolves when no request waits for its answer any more, at the latest after `ms`. */
   async drained(ms: number): Promise<void> {
     const until = Date.now() + ms;
     while (this.inFlight > 0 && Date.now() < until) await new Promise(resolve => setTimeout(resolve, 10));
   }
 
-  /** Calls and other requests that wait for an upstream. */
+  /** Calls and other requests that have no answer yet. */
   get inFlight(): number {
-    let count = 0;
-    for (const link of this.#routes.links())
-      for (const pending of link.pendings.values()) if (pending.client) count += 1;
-    return count;
+    return this.#inFlight;
   }
 
   #take(message: Message, origin: unknown): void {
@@ -281,12 +287,16 @@ export class ClientConnection implements LinkHost {
       this.#routes.notification(message);
       return;
     }
+    // where many callers share a connection their ids are the same: no one's call is another's to cancel
+    if (this.options.connection === null) return;
     const requestId = message.params?.requestId;
     for (const link of this.#routes.links()) {
       for (const [id, pending] of link.pendings) {
         if (pending.client === null || pending.client.id !== requestId) continue;
         if (pending.sent) link.send(withParam(message.raw, 'requestId', JSON.stringify(id)));
-        else link.pendings.delete(id);
+        link.giveUp(id);
+        this.#inFlight -= 1;
+        this.options.unanswered?.(pending.client.origin);
         if (pending.call !== null) this.finish(pending.call, 'cancelled', cancelReason(message), null, () => {});
       }
     }
@@ -306,12 +316,13 @@ export class ClientConnection implements LinkHost {
   }
 
   #sendTimed(link: Link, id: RequestId, raw: Buffer, pending: Pending): void {
+    if (link.pendings.get(id) !== pending) return; // cancelled or lost while its start was committed
     pending.sent = true;
     const { call, client } = pending;
     const { timeoutMs } = link.spec;
     if (call !== null && client !== null && timeoutMs > 0) {
       call.timer = setTimeout(() => {
-        link.pendings.delete(id);
+        link.giveUp(id);
         link.send(notification('notifications/cancelled', { requestId: id, reason: 'timed out' }));
         const message = `MCP server "${link.spec.name}" did not answer ${call.tool} within ${timeoutMs} ms (timeout_ms). The call may have run: check before you repeat it`;
         const answer = errorResponse(client.id, rpcCode.requestTimeout, message);
@@ -344,6 +355,11 @@ export interface ForwardChange {
   readonly adapt?: (raw: Buffer) => Buffer;
   /** Gets the bytes that go upstream, just before they do. */
   readonly onForward?: (raw: Buffer) => Promise<void> | undefined;
+}
+
+/** Whether a message gets an answer: a request does, and so does what is no message. */
+export function isAnswered(message: Message | Fault): boolean {
+  return message.kind !== 'notification' && message.kind !== 'response';
 }
 
 function progressToken(request: RequestMessage): unknown {

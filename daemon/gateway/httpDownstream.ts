@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SESSION_ID_PATTERN } from '../../shared/ids.ts';
-import type { ClientConnection, ClientOptions } from './clientConnection.ts';
+import { type ClientConnection, type ClientOptions, type GivenSession, isAnswered } from './clientConnection.ts';
 import { HttpExchange, HttpStream } from './httpExchange.ts';
 import { MESSAGE_LIMIT } from './lineReader.ts';
 import { asLine, errorResponse, parseMessages, rpcCode } from './message.ts';
@@ -13,7 +13,8 @@ const REAP_EVERY_MS = 60_000;
 interface HttpClient {
   readonly connection: ClientConnection;
   readonly stream: HttpStream;
-  readonly path: string;
+  /** The server of its path, null for all of them. */
+  readonly server: string | null;
   lastSeen: number;
 }
 
@@ -26,6 +27,7 @@ export class HttpDownstream {
   readonly #clients = new Map<string, HttpClient>();
   readonly #sessionless = new Map<string, HttpClient>();
   readonly #reaper: NodeJS.Timeout;
+  #closed = false;
 
   constructor(open: OpenClient) {
     this.#open = open;
@@ -48,10 +50,11 @@ export class HttpDownstream {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const server = serverOf(url.pathname);
+    if (this.#closed) return fail(response, 503, 'sessiond is stopping');
     if (server === undefined) return fail(response, 404, `No route ${url.pathname}: use /mcp or /mcp/{server}`);
     if (request.method === 'POST') await this.#post(request, response, url, server);
-    else if (request.method === 'GET') this.#listen(request, response);
-    else if (request.method === 'DELETE') await this.#delete(request, response);
+    else if (request.method === 'GET') this.#listen(request, response, url, server);
+    else if (request.method === 'DELETE') await this.#delete(request, response, server);
     else {
       response.setHeader('allow', 'GET, POST, DELETE');
       fail(response, 405, `Method ${request.method} is not allowed here`);
@@ -60,6 +63,7 @@ export class HttpDownstream {
 
   /** Ends every connection, its calls as interrupted. */
   async close(reason: string): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#reaper);
     const all = [...this.#all()];
     this.#clients.clear();
@@ -70,6 +74,18 @@ export class HttpDownstream {
         client.stream.close();
       }),
     );
+  }
+
+  /** Ends the connections to a server of their own that is not there any more, or is another one by now. */
+  serverChanged(isGone: (server: string, connection: ClientConnection) => boolean): void {
+    for (const clients of [this.#clients, this.#sessionless]) {
+      for (const [id, { server, connection, stream }] of clients) {
+        if (server === null || !isGone(server, connection)) continue;
+        clients.delete(id);
+        const reason = `MCP server "${server}" was removed or changed while the call ran`;
+        void connection.close(reason, false).then(() => stream.close());
+      }
+    }
   }
 
   *#all(): Iterable<HttpClient> {
@@ -99,23 +115,26 @@ export class HttpDownstream {
     if ('fault' in found) return fail(response, found.status, found.fault, found.code);
     const { client, id } = found;
     client.lastSeen = Date.now();
-    const exchange = new HttpExchange(response, id, messages.filter(message => message.kind === 'request').length);
-    client.connection.receive(raw, exchange);
+    const exchange = new HttpExchange(response, id, messages.filter(isAnswered).length, sessionOf(request, url));
+    client.connection.receive(messages, exchange);
     exchange.received();
   }
 
-  #listen(request: IncomingMessage, response: ServerResponse): void {
-    const client = this.#known(request);
-    if (client === undefined) fail(response, 400, 'GET needs the Mcp-Session-Id of an initialized connection');
+  #listen(request: IncomingMessage, response: ServerResponse, url: URL, server: string | null): void {
+    const found =
+      request.headers['mcp-session-id'] === undefined
+        ? { status: 400, fault: 'GET needs the Mcp-Session-Id of an initialized connection' }
+        : this.#clientOf(request, url, server, false);
+    if ('fault' in found) fail(response, found.status, found.fault);
     else {
-      client.lastSeen = Date.now();
-      client.stream.open(response);
+      found.client.lastSeen = Date.now();
+      found.client.stream.open(response);
     }
   }
 
-  async #delete(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #delete(request: IncomingMessage, response: ServerResponse, server: string | null): Promise<void> {
     const client = this.#known(request);
-    if (client === undefined) return fail(response, 404, 'There is no such MCP session');
+    if (client === undefined || client.server !== server) return fail(response, 404, 'There is no such MCP session');
     this.#clients.delete(String(request.headers['mcp-session-id']));
     client.stream.close();
     await client.connection.close('the client ended its MCP session', false);
@@ -138,13 +157,17 @@ export class HttpDownstream {
     if (wrongSession !== null) return { fault: wrongSession, status: 400, code: rpcCode.invalidParams };
     if (typeof given === 'string' && !begins) {
       const known = this.#clients.get(given);
+      if (known !== undefined && known.server !== server) {
+        const fault = `This Mcp-Session-Id belongs to ${pathOf(known.server)}, not to ${pathOf(server)}: initialize here`;
+        return { fault, status: 404 };
+      }
       if (known !== undefined) return { client: known, id: given };
       if (!/^[\x21-\x7e]{1,128}$/.test(given)) return { fault: 'Mcp-Session-Id is malformed', status: 400 };
       // an id from before a restart goes on: few clients recover from a 404
       return this.#make(given, request, url, server);
     }
     if (begins) return this.#make(randomUUID(), request, url, server);
-    return this.#withoutSession(request, url, server);
+    return this.#withoutSession(request, server);
   }
 
   #make(
@@ -153,41 +176,49 @@ export class HttpDownstream {
     url: URL,
     server: string | null,
   ): { client: HttpClient; id: string } | { fault: string; status: number } {
-    const client = this.#openClient(id, request, url, server);
+    const client = this.#openClient(id, sessionOf(request, url), request, server);
     if (client === null) return unknownServer(server);
     this.#clients.set(id, client);
     return { client, id };
   }
 
-  /** Requests outside any MCP session share one connection a path: nothing is inferred from it. */
+  /** Requests outside any MCP session share one connection a path and workspace: nothing is inferred from it. */
   #withoutSession(
     request: IncomingMessage,
-    url: URL,
     server: string | null,
   ): { client: HttpClient; id: null } | { fault: string; status: number } {
-    const key = `${url.pathname}${url.search}\n${request.headers['x-session-id'] ?? ''}\n${workspaceOf(request) ?? ''}`;
+    const key = `${pathOf(server)}\n${workspaceOf(request) ?? ''}`;
     const known = this.#sessionless.get(key);
     if (known !== undefined) return { client: known, id: null };
-    const client = this.#openClient(null, request, url, server);
+    const client = this.#openClient(null, null, request, server);
     if (client === null) return unknownServer(server);
     this.#sessionless.set(key, client);
     return { client, id: null };
   }
 
-  #openClient(id: string | null, request: IncomingMessage, url: URL, server: string | null): HttpClient | null {
+  #openClient(
+    id: string | null,
+    session: GivenSession | null,
+    request: IncomingMessage,
+    server: string | null,
+  ): HttpClient | null {
     const stream = new HttpStream();
-    const session = request.headers['x-session-id'] ?? url.searchParams.get('session_id');
     const connection = this.#open(server, {
       environmentConversation: null,
       connection: id,
       workspace: workspaceOf(request),
-      session: typeof session === 'string' ? { id: session, attribution: 'explicit' } : null,
+      // what a request says holds for its own calls, what the first one said for the others
+      session: origin => (origin instanceof HttpExchange ? origin.session : null) ?? session,
       send: (raw, origin, answers) => {
         if (origin instanceof HttpExchange && origin.take(raw, answers)) return;
-        stream.send(raw);
+        // an answer belongs on its own POST or nowhere, and outside an MCP session nobody can listen
+        if (!answers && id !== null) stream.send(raw);
+      },
+      unanswered: origin => {
+        if (origin instanceof HttpExchange) origin.drop();
       },
     });
-    return connection === null ? null : { connection, stream, path: url.pathname, lastSeen: Date.now() };
+    return connection === null ? null : { connection, stream, server, lastSeen: Date.now() };
   }
 
   #reap(): void {
@@ -211,6 +242,15 @@ function serverOf(pathname: string): string | null | undefined {
   } catch {
     return undefined; // a broken escape names no server
   }
+}
+
+function pathOf(server: string | null): string {
+  return server === null ? '/mcp' : `/mcp/${encodeURIComponent(server)}`;
+}
+
+function sessionOf(request: IncomingMessage, url: URL): GivenSession | null {
+  const id = request.headers['x-session-id'] ?? url.searchParams.get('session_id');
+  return typeof id === 'string' ? { id, attribution: 'explicit' } : null;
 }
 
 function unknownServer(server: string | null): { fault: string; status: number } {

@@ -1,10 +1,14 @@
 import type { ServerResponse } from 'node:http';
+import type { GivenSession } from './clientConnection.ts';
 
 /** A call that takes longer than this answers as a stream, so that neither side takes the silence for a dead line. */
 const STREAM_AFTER_MS = 2_000;
 const KEEP_ALIVE_MS = 15_000;
 /** Messages kept for a client that listens to nothing yet. */
 const KEPT = 100;
+const KEPT_BYTES = 1024 * 1024;
+/** A client that leaves this much unread is not told more than the answers that it waits for. */
+const UNREAD_BYTES = 16 * 1024 * 1024;
 
 const DATA = Buffer.from('event: message\ndata: ');
 const END = Buffer.from('\n\n');
@@ -25,11 +29,14 @@ export class HttpExchange {
   readonly #id: string | null;
   #awaited: number;
   readonly #single: boolean;
+  /** The session that this POST names. */
+  readonly session: GivenSession | null;
   #streaming = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** `awaited`: how many answers the POST gets. */
-  constructor(response: ServerResponse, id: string | null, awaited: number) {
+  constructor(response: ServerResponse, id: string | null, awaited: number, session: GivenSession | null) {
+    this.session = session;
     this.#response = response;
     this.#id = id;
     this.#awaited = awaited;
@@ -39,7 +46,7 @@ export class HttpExchange {
 
   /** To be called when the connection has the message: notifications and answers are acknowledged at once. */
   received(): void {
-    if (this.#response.writableEnded) return;
+    if (this.#response.writableEnded || this.#response.destroyed) return;
     if (this.#awaited === 0) this.#response.writeHead(202, sessionHeader(this.#id)).end();
     else if (!this.#streaming) this.#timer = setTimeout(() => this.#stream(), STREAM_AFTER_MS);
   }
@@ -47,6 +54,7 @@ export class HttpExchange {
   /** Writes a message that belongs to this POST, an answer or one before it; false when it can't any more. */
   take(raw: Buffer, answers: boolean): boolean {
     if (this.#response.writableEnded || this.#response.destroyed) return false;
+    if (!answers && this.#response.writableLength > UNREAD_BYTES) return true;
     if (answers) this.#awaited -= 1;
     if (answers && this.#single && !this.#streaming) {
       clearTimeout(this.#timer);
@@ -60,11 +68,22 @@ export class HttpExchange {
     }
     if (!this.#streaming) this.#stream();
     this.#response.write(Buffer.concat([DATA, raw, END]));
-    if (this.#awaited <= 0) {
-      clearTimeout(this.#timer);
-      this.#response.end();
-    }
+    this.#endIfDone();
     return true;
+  }
+
+  /** One of the requests gets no answer: without any other the POST ends as an empty stream. */
+  drop(): void {
+    if (this.#response.writableEnded || this.#response.destroyed) return;
+    this.#awaited -= 1;
+    if (this.#awaited <= 0 && !this.#streaming) this.#stream();
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#awaited > 0) return;
+    clearTimeout(this.#timer);
+    this.#response.end();
   }
 
   #stream(): void {
@@ -80,6 +99,7 @@ export class HttpExchange {
 export class HttpStream {
   #response: ServerResponse | null = null;
   #kept: Buffer[] = [];
+  #keptBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
   get isOpen(): boolean {
@@ -100,14 +120,18 @@ export class HttpStream {
     });
     const kept = this.#kept;
     this.#kept = [];
+    this.#keptBytes = 0;
     for (const raw of kept) this.send(raw);
   }
 
   send(raw: Buffer): void {
     if (this.#response === null) {
-      if (this.#kept.length === KEPT) this.#kept.shift();
       this.#kept.push(raw);
-    } else this.#response.write(Buffer.concat([DATA, raw, END]));
+      this.#keptBytes += raw.length;
+      while (this.#kept.length > KEPT || this.#keptBytes > KEPT_BYTES) {
+        this.#keptBytes -= this.#kept.shift()?.length ?? 0;
+      }
+    } else if (this.#response.writableLength <= UNREAD_BYTES) this.#response.write(Buffer.concat([DATA, raw, END]));
   }
 
   close(): void {

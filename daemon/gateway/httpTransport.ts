@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { createParser } from 'eventsource-parser';
 import { MESSAGE_LIMIT } from './lineReader.ts';
-import { asLine, errorResponse, parseMessage } from './message.ts';
+import { asLine, errorResponse, parseMessage, parseMessages } from './message.ts';
 import type { Transport, TransportEvents } from './transport.ts';
 import type { HttpSpec } from './upstreamSpec.ts';
 
@@ -46,6 +46,10 @@ export class HttpTransport implements Transport {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#session !== null) await this.#endSession();
+    this.#letGo();
+  }
+
+  #letGo(): void {
     for (const request of this.#open) request.destroy();
     this.#agent.destroy();
   }
@@ -90,6 +94,7 @@ export class HttpTransport implements Transport {
     if (status === 404 && this.#session !== null) {
       response.resume();
       this.#closed = true;
+      this.#letGo();
       this.#events.onClose('no longer knows its MCP session (HTTP 404)');
       return;
     }
@@ -98,11 +103,15 @@ export class HttpTransport implements Transport {
       this.#readStream(response, () => this.#streamEnded(message, pending), pending);
       return;
     }
-    this.#readBody(response, body => {
-      if (status >= 200 && status < 300) {
-        if (body.length > 0) this.#events.onMessage(asLine(body));
-      } else this.#refused(message, status, body);
-    });
+    this.#readBody(
+      response,
+      body => {
+        if (status >= 200 && status < 300 && answers(body, message)) {
+          if (body.length > 0) this.#events.onMessage(asLine(body));
+        } else this.#refused(message, status, body);
+      },
+      () => this.#failed(message, 'closed the connection before its answer was whole; the call may have run'),
+    );
   }
 
   /** A JSON-RPC answer passes whatever its status; anything else becomes an error of the call. */
@@ -112,9 +121,12 @@ export class HttpTransport implements Transport {
     else this.#failed(message, `answered HTTP ${status} at ${this.#url.href}: ${body.toString('utf8', 0, 300)}`);
   }
 
-  #readBody(response: http.IncomingMessage, done: (body: Buffer) => void): void {
+  #readBody(response: http.IncomingMessage, done: (body: Buffer) => void, broken: () => void): void {
     const parts: Buffer[] = [];
     let length = 0;
+    response.once('close', () => {
+      if (!response.complete && length <= MESSAGE_LIMIT) broken();
+    });
     response.on('data', (part: Buffer) => {
       length += part.length;
       if (length > MESSAGE_LIMIT) {
@@ -167,6 +179,13 @@ export class HttpTransport implements Transport {
       request.end();
     });
   }
+}
+
+/** Whether a body is what its request asked for; a page of a proxy, say, is not, and the call would wait for ever. */
+function answers(body: Buffer, message: Buffer): boolean {
+  const request = parseMessage(message);
+  if (request.kind !== 'request') return true;
+  return parseMessages(body).some(each => each.kind === 'response' && each.id === request.id);
 }
 
 function pendingId(message: Buffer): { answered: boolean; id: unknown } | undefined {

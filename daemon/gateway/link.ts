@@ -46,6 +46,9 @@ const FIRST_BACKOFF_MS = 250;
 const LONGEST_BACKOFF_MS = 30_000;
 /** An upstream that ran this long is taken for healthy: its next death restarts it at once. */
 const STABLE_MS = 5_000;
+const GIVEN_UP_KEPT = 1_000;
+/** A list of more pages than this has no end. */
+const MOST_PAGES = 1_000;
 
 /** One client connection's connection to one upstream, started when first needed and again after it died. */
 export class Link {
@@ -67,6 +70,8 @@ export class Link {
   #failures = 0;
   #retryAt = 0;
   #readySince = 0;
+  /** Requests that were given up, and may be answered all the same: until then their ids are no one else's. */
+  readonly #givenUp = new Set<RequestId>();
   #closed = false;
 
   constructor(spec: UpstreamSpec, connect: Connect, host: LinkHost, initializeParams: () => Buffer) {
@@ -95,12 +100,25 @@ export class Link {
   /** The id that a request gets at this upstream: the client's own where it is free, so that its bytes can stay. */
   allocate(pending: Pending): RequestId {
     let id = pending.client?.id;
-    if (id === undefined || this.pendings.has(id)) {
+    while (id === undefined || this.pendings.has(id) || this.#givenUp.has(id)) {
       id = `sessiond-${this.#nextId}`;
       this.#nextId += 1;
     }
     this.pendings.set(id, pending);
     return id;
+  }
+
+  /** Waits for the answer to a request no longer; one that comes late is passed over. */
+  giveUp(id: RequestId): void {
+    const pending = this.pendings.get(id);
+    this.pendings.delete(id);
+    if (pending?.sent !== true) return;
+    this.#givenUp.add(id);
+    if (this.#givenUp.size <= GIVEN_UP_KEPT) return;
+    for (const oldest of this.#givenUp) {
+      this.#givenUp.delete(oldest);
+      return;
+    }
   }
 
   send(raw: Buffer): void {
@@ -122,6 +140,7 @@ export class Link {
     const seen = new Set<string>();
     let cursor: string | undefined;
     do {
+      if (seen.size === MOST_PAGES) throw this.#failure(`answered ${method} with more than ${MOST_PAGES} pages`);
       const result = await this.request(method, cursor === undefined ? {} : { cursor });
       items.push(...listItems(result, key));
       const page: unknown = JSON.parse(result.toString('utf8'));
@@ -156,11 +175,8 @@ export class Link {
 
   async #initialize(): Promise<void> {
     this.#setState('starting');
-    const transport = this.#connect(this.spec, {
-      onMessage: raw => this.#receive(raw),
-      onOversize: head => this.#oversize(head),
-      onClose: reason => this.#onClose(transport, reason),
-    });
+    this.#givenUp.clear();
+    const transport = this.#open();
     this.#transport = transport;
     try {
       const response = await this.#ask('initialize', this.#initializeParams());
@@ -181,6 +197,21 @@ export class Link {
         this.#backOff(error instanceof Error ? error.message : String(error));
       }
       throw error;
+    }
+  }
+
+  #open(): Transport {
+    try {
+      const transport: Transport = this.#connect(this.spec, {
+        onMessage: raw => this.#receive(raw),
+        onOversize: head => this.#oversize(head),
+        onClose: reason => this.#onClose(transport, reason),
+      });
+      return transport;
+    } catch (error) {
+      const reason = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
+      this.#backOff(reason);
+      throw this.#failure(reason);
     }
   }
 
@@ -221,6 +252,7 @@ export class Link {
   }
 
   #answer(response: ResponseMessage): void {
+    if (this.#givenUp.delete(response.id)) return;
     const pending = this.pendings.get(response.id);
     if (pending === undefined) return;
     this.pendings.delete(response.id);

@@ -12,6 +12,8 @@ interface Known {
   provisional: boolean;
   /** The question under way, if any. */
   asking: Promise<void> | null;
+  /** The answer, or the end of the time that calls wait for it; null once it is over. */
+  waiting: Promise<void> | null;
 }
 
 /** Sessions by memory in front of a source that may be slow or away. */
@@ -20,12 +22,15 @@ export class SessionMemory implements Sessions {
   readonly #waitMs: number;
   readonly #explicit = new Set<string>();
   readonly #conversations = new Map<string, Known>();
+  /** How many changes were told; what was asked before a change may be out of date. */
+  #changes = 0;
 
   /** `waitMs`: the longest a call waits for the source. */
   constructor(source: SessionSource, waitMs: number) {
     this.#source = source;
     this.#waitMs = waitMs;
     source.onChanged(change => {
+      this.#changes += 1;
       if ('session_id' in change) this.#forgetSession(change.session_id);
       else this.#conversations.delete(keyOf(change.conversation));
     });
@@ -34,9 +39,11 @@ export class SessionMemory implements Sessions {
   forExplicit(session_id: string, caller: CallerContext): Resolved | Promise<Resolved | Refused> {
     const resolved: Resolved = { session_id, attribution: 'explicit', provisional: false };
     if (this.#explicit.has(session_id)) return resolved;
+    const changes = this.#changes;
     const answer = this.#source.useExplicit(session_id, caller).then(
       (use): Resolved | Refused => {
         if ('refused' in use) return use;
+        if (use.expires || this.#changes !== changes) return resolved;
         if (this.#explicit.size >= CAPACITY) this.#explicit.clear();
         this.#explicit.add(session_id);
         return resolved;
@@ -54,12 +61,18 @@ export class SessionMemory implements Sessions {
     const key = keyOf(conversation);
     let known = this.#conversations.get(key);
     if (known === undefined) {
-      known = { session_id: uuidv7(), bound: false, provisional: true, asking: null };
+      known = { session_id: uuidv7(), bound: false, provisional: true, asking: null, waiting: null };
       if (this.#conversations.size >= CAPACITY) this.#dropOldest();
       this.#conversations.set(key, known);
       this.#ask(known, conversation, caller);
       const asked = known;
-      return this.#within(asked.asking ?? Promise.resolve(), undefined).then(() => answerOf(asked, attribution));
+      asked.waiting = this.#within(asked.asking ?? Promise.resolve(), undefined).then(() => {
+        asked.waiting = null;
+      });
+    }
+    if (known.waiting !== null) {
+      const asked = known;
+      return known.waiting.then(() => answerOf(asked, attribution));
     }
     if (known.provisional && known.asking === null) this.#ask(known, conversation, caller);
     return answerOf(known, attribution);

@@ -33,9 +33,15 @@ export interface Sessions {
   ): Resolved | Promise<Resolved>;
 }
 
+/** A session that an explicit id names; one that `expires` may be refused at any later call. */
+export interface Usable {
+  readonly session_id: string;
+  readonly expires: boolean;
+}
+
 /** Who knows: the store in the daemon, the socket in a stdio process. May reject or take long when the daemon is away. */
 export interface SessionSource {
-  useExplicit(session_id: string, caller: CallerContext): Promise<{ readonly session_id: string } | Refused>;
+  useExplicit(session_id: string, caller: CallerContext): Promise<Usable | Refused>;
   /** `bound`: the conversation was put there by sessions_use. */
   resolveConversation(
     conversation: ConversationKey,

@@ -1,16 +1,16 @@
 import type { Readable } from 'node:stream';
 import type { ClientConnection } from './clientConnection.ts';
 import { LineReader } from './lineReader.ts';
-import { errorResponse, rpcCode } from './message.ts';
+import { errorResponse, parseMessages, rpcCode } from './message.ts';
 
 /** Feeds a client's lines to its connection; resolves when the client has closed its side. */
 export function readClient(input: Readable, connection: ClientConnection): Promise<void> {
   const reader = new LineReader(
     line => {
-      connection.receive(line, null);
+      connection.receive(parseMessages(line), null);
     },
     () =>
-      connection.send(
+      connection.tell(
         errorResponse(null, rpcCode.invalidRequest, 'The message is over 64 MiB, which is the limit'),
         null,
       ),

@@ -49,17 +49,17 @@ export class StdioTransport implements Transport {
   constructor(spec: StdioSpec, context: SpawnContext, events: TransportEvents) {
     this.#events = events;
     this.#group = process.platform !== 'win32';
-    const own = context.umask === undefined ? undefined : process.umask(context.umask);
-    const child = spawn(spec.command, spec.args, {
-      cwd: spec.cwd ?? context.cwd,
-      env: { ...context.env, ...spec.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // a group of its own, so that a launcher such as npx is ended with what it started
-      detached: this.#group,
-      shell: process.platform === 'win32' && !/\.exe$/i.test(spec.command),
-      windowsHide: true,
-    });
-    if (own !== undefined) process.umask(own);
+    const child = withUmask(context.umask, () =>
+      spawn(spec.command, spec.args, {
+        cwd: spec.cwd ?? context.cwd,
+        env: { ...context.env, ...spec.env },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        // a group of its own, so that a launcher such as npx is ended with what it started
+        detached: this.#group,
+        shell: process.platform === 'win32' && !/\.exe$/i.test(spec.command),
+        windowsHide: true,
+      }),
+    );
     this.#child = child;
     const reader = new LineReader(events.onMessage, events.onOversize);
     child.stdout?.on('data', (chunk: Buffer) => reader.push(chunk));
@@ -127,7 +127,9 @@ export class StdioTransport implements Transport {
       if (this.#group) process.kill(-pid, signal);
       else this.#child.kill(signal);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      // EPERM: what is left of the group is another user's, or about to be gone
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ESRCH' && code !== 'EPERM') throw error;
     }
   }
 
@@ -135,11 +137,23 @@ export class StdioTransport implements Transport {
     if (this.#closing) return;
     this.#closing = true;
     this.#killGroup('SIGTERM');
+    void this.#leavesWithin(TERM_MS).then(left => left || this.#killGroup('SIGKILL'));
     // its last words on stderr are often still in the pipe when the exit is told
     setImmediate(() => {
       const words = this.#stderr.lastLine();
       this.#events.onClose(words === null ? reason : `${reason}; it last wrote: ${words}`);
     });
+  }
+}
+
+/** Runs with another file mode mask and puts ours back, whatever happens. */
+function withUmask<T>(umask: number | undefined, run: () => T): T {
+  if (umask === undefined) return run();
+  const own = process.umask(umask);
+  try {
+    return run();
+  } finally {
+    process.umask(own);
   }
 }
 

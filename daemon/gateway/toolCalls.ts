@@ -47,7 +47,7 @@ export class ToolCalls {
   }
 
   #attribute(request: RequestMessage, origin: unknown, target: ToolTarget): void {
-    const explicit = this.#explicitId(request, target);
+    const explicit = this.#explicitId(request, origin, target);
     const fault = explicit === undefined ? null : sessionIdFault(explicit.id);
     if (fault !== null) {
       this.#refuse(request, origin, target, fault);
@@ -61,6 +61,7 @@ export class ToolCalls {
   /** The id that the caller gave: as an argument, else for the whole connection. */
   #explicitId(
     request: RequestMessage,
+    origin: unknown,
     target: ToolTarget,
   ): { id: unknown; attribution: Resolved['attribution'] } | undefined {
     const args = request.params?.arguments;
@@ -69,7 +70,7 @@ export class ToolCalls {
       // models fill optional arguments with null or "": that is leaving it out
       if (given !== undefined && given !== null && given !== '') return { id: given, attribution: 'explicit' };
     }
-    return this.#connection.options.session ?? undefined;
+    return this.#connection.options.session(origin) ?? undefined;
   }
 
   /** Whether a `session_id` argument of this tool is the gateway's. */

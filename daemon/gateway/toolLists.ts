@@ -20,6 +20,8 @@ export class ToolLists {
   readonly #own: OwnTools | null;
   readonly #fresh = new Map<Link, readonly Buffer[]>();
   readonly #refreshing = new Map<Link, Promise<readonly Buffer[]>>();
+  /** Links that said their list has changed: what is cached is known to be wrong. */
+  readonly #stale = new Set<Link>();
   #listed = false;
 
   constructor(connection: ClientConnection, cache: ListCache, own: OwnTools | null) {
@@ -39,6 +41,8 @@ export class ToolLists {
   /** The upstream said that its list has changed. */
   invalidate(link: Link): void {
     this.#fresh.delete(link);
+    this.#refreshing.delete(link); // what is on its way may be the old one
+    this.#stale.add(link);
     link.tools.clear();
   }
 
@@ -54,11 +58,11 @@ export class ToolLists {
     if (fresh !== undefined && link.state === 'ready') return fresh;
     const cached = this.#cache.get(this.#key(link));
     const refreshed = this.#refresh(link, cached);
-    if (cached !== null) {
+    if (cached !== null && !this.#stale.has(link)) {
       link.remember(cached);
       return cached;
     }
-    return within(refreshed, FIRST_LIST_MS, []);
+    return within(refreshed, FIRST_LIST_MS, cached ?? []);
   }
 
   #key(link: Link): string {
@@ -69,15 +73,17 @@ export class ToolLists {
   #refresh(link: Link, shown: readonly Buffer[] | null): Promise<readonly Buffer[]> {
     const running = this.#refreshing.get(link);
     if (running !== undefined) return running;
-    const refresh = link
+    const refresh: Promise<readonly Buffer[]> = link
       .list('tools/list', 'tools')
       .then(
         items => {
+          if (this.#refreshing.get(link) !== refresh) return items; // the list has changed since it was asked for
           link.tools.clear();
           link.remember(items);
           this.#fresh.set(link, items);
+          const wasStale = this.#stale.delete(link); // the upstream has told the client by itself
           const changed = this.#cache.put(this.#key(link), items);
-          if (changed && (shown !== null || this.#listed)) {
+          if (changed && (shown !== null || this.#listed) && !wasStale) {
             this.#connection.tell(notification('notifications/tools/list_changed'), null);
           }
           return items;
@@ -87,7 +93,9 @@ export class ToolLists {
           return shown ?? [];
         },
       )
-      .finally(() => this.#refreshing.delete(link));
+      .finally(() => {
+        if (this.#refreshing.get(link) === refresh) this.#refreshing.delete(link);
+      });
     this.#refreshing.set(link, refresh);
     return refresh;
   }

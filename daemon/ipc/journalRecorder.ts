@@ -1,3 +1,4 @@
+import { DaemonError } from '../../shared/errors.ts';
 import type { Recorder } from '../gateway/recorder.ts';
 import type { CallEnd, CallRecord, CallStart } from '../records/callRecord.ts';
 import type { Store } from '../store/store.ts';
@@ -10,6 +11,10 @@ const GATHER_MS = 20;
 const GATHERED_BYTES = 512 * 1024;
 /** Up to here a call is journaled; taking the secrets out of more would be felt, so that larger ones wait for the commit. */
 const JOURNALED_BYTES = 16 * 1024;
+/** How long after a failed commit it is tried again. */
+const RETRY_MS = 1_000;
+/** Most that is kept in memory while nothing can be committed; what is older is in the journal, if anywhere. */
+const KEPT_BYTES = 64 * 1024 * 1024;
 
 export interface JournalRecorderOptions {
   readonly store: Pick<Store, 'writeRecords'>;
@@ -34,6 +39,10 @@ export class JournalRecorder implements Recorder {
   #bytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #committing = 0;
+  /** Since a commit failed, until one succeeds: calls don't wait, all goes to the journal, which keeps it. */
+  #failing = false;
+  /** Some records are in the journal only: it is left to the next daemon. */
+  #dropped = false;
 
   constructor(options: JournalRecorderOptions) {
     this.#options = options;
@@ -43,7 +52,7 @@ export class JournalRecorder implements Recorder {
   start(start: CallStart, message: Uint8Array): Promise<void> | undefined {
     const record: CallRecord = { kind: 'start', start, message };
     this.#gather(record);
-    if (this.#options.durability === 'power') return this.#commit();
+    if (this.#options.durability === 'power' && !this.#failing) return this.#commit();
     this.#starts.set(start.invocation_id, record);
     return undefined;
   }
@@ -53,13 +62,13 @@ export class JournalRecorder implements Recorder {
     const start = this.#starts.get(end.invocation_id);
     this.#gather(record);
     const size = (message?.length ?? 0) + (start?.message?.length ?? 0);
-    if (this.#options.durability === 'power' || size > JOURNALED_BYTES) return this.#commit();
+    if (!this.#failing && (this.#options.durability === 'power' || size > JOURNALED_BYTES)) return this.#commit();
     try {
       if (start !== undefined) this.#append(start);
       this.#append(record);
     } catch (error) {
       this.#options.onError(error);
-      return this.#commit();
+      return this.#failing ? undefined : this.#commit();
     }
     return undefined;
   }
@@ -67,7 +76,13 @@ export class JournalRecorder implements Recorder {
   /** Commits what is left and removes the journal. */
   async close(): Promise<void> {
     await this.#commit();
-    if (this.#committing === 0 && this.#gathered.length === 0) this.#journal.remove();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    try {
+      for (const record of this.#gathered) this.#append(record);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+    if (this.#committing === 0 && this.#gathered.length === 0 && !this.#dropped) this.#journal.remove();
     else this.#journal.close();
   }
 
@@ -79,7 +94,8 @@ export class JournalRecorder implements Recorder {
   #gather(record: CallRecord): void {
     this.#gathered.push(record);
     this.#bytes += record.message?.length ?? 0;
-    if (this.#bytes > GATHERED_BYTES) void this.#commit();
+    if (this.#failing) this.#bound();
+    else if (this.#bytes > GATHERED_BYTES) void this.#commit();
     else this.#timer ??= setTimeout(() => void this.#commit(), GATHER_MS);
   }
 
@@ -93,14 +109,56 @@ export class JournalRecorder implements Recorder {
     this.#committing += 1;
     try {
       await this.#options.store.writeRecords(records);
-      for (const record of records) if (record.kind === 'start') this.#starts.delete(record.start.invocation_id);
-      if (this.#committing === 1 && this.#gathered.length === 0) this.#journal.clear();
+      this.#failing = false;
+      this.#written(records);
     } catch (error) {
-      // the journal keeps them for the next start; a call never fails because it could not be recorded
+      // a call never fails because it could not be recorded
       this.#options.onError(error);
-      for (const record of records) if (record.kind === 'start') this.#starts.delete(record.start.invocation_id);
+      await this.#eachAlone(records);
     } finally {
       this.#committing -= 1;
+    }
+    if (this.#committing === 0 && this.#gathered.length === 0 && !this.#dropped) this.#journal.clear();
+  }
+
+  /** One record that the store refuses for good must not hold up the others; the rest is kept and tried again. */
+  async #eachAlone(records: readonly CallRecord[]): Promise<void> {
+    const kept: CallRecord[] = [];
+    for (const record of records) {
+      if (kept.length > 0) {
+        kept.push(record);
+        continue;
+      }
+      try {
+        await this.#options.store.writeRecords([record]);
+        this.#written([record]);
+      } catch (error) {
+        if (error instanceof DaemonError && (error.code === 'invalid_input' || error.code === 'too_large')) {
+          this.#options.onError(error);
+          this.#written([record]);
+        } else kept.push(record);
+      }
+    }
+    this.#failing = kept.length > 0;
+    if (!this.#failing) return;
+    this.#gathered = [...kept, ...this.#gathered];
+    for (const { message } of kept) this.#bytes += message?.length ?? 0;
+    this.#bound();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#commit(), RETRY_MS);
+  }
+
+  #written(records: readonly CallRecord[]): void {
+    for (const record of records) if (record.kind === 'start') this.#starts.delete(record.start.invocation_id);
+  }
+
+  #bound(): void {
+    while (this.#bytes > KEPT_BYTES) {
+      const oldest = this.#gathered.shift();
+      if (oldest === undefined) return;
+      this.#dropped = true;
+      this.#bytes -= oldest.message?.length ?? 0;
+      this.#written([oldest]);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { processAlive } from '../lifecycle/processAlive.ts';
 
 /** A new name for this process as the runner of calls: `<pid>-<random>`. */
 export function ownerId(): string {
@@ -14,11 +15,5 @@ export function ownerPid(owner: string): number | null {
 /** True while a process with the owner's process id lives; another one may have got that id since. */
 export function ownerAlive(owner: string): boolean {
   const pid = ownerPid(owner);
-  if (pid === null) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
+  return pid !== null && processAlive(pid);
 }

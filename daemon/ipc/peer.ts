@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { DaemonError } from '../../shared/errors.ts';
 import type { OwnTools } from '../gateway/ownTools.ts';
+import { usable } from '../gateway/storeSource.ts';
 import type { Store } from '../store/store.ts';
 import { encodeFrame, type Frame, FrameReader, MAX_FRAME_BYTES, writeFrame } from './framing.ts';
 import { proof, sameProof } from './proof.ts';
@@ -196,7 +197,7 @@ export class Peer implements RecordOrigin {
     try {
       if (question.ask === 'use_explicit') {
         const use = await store.useExplicit(question.session_id, question.context);
-        this.#send({ t: 'answer', id, value: 'refused' in use ? use : { session_id: use.session.session_id } });
+        this.#send({ t: 'answer', id, value: usable(use) });
       } else if (question.ask === 'resolve_conversation') {
         const { conversation, proposed, context } = question;
         const found = await store.resolveConversation(conversation, proposed, context);

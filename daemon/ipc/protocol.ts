@@ -1,7 +1,7 @@
 import { DaemonError, type ErrorCode, errorTable } from '../../shared/errors.ts';
 import type { Attribution } from '../../shared/invocation.ts';
 import type { OwnCaller } from '../gateway/ownTools.ts';
-import type { CallerContext, Refused } from '../gateway/sessions.ts';
+import type { CallerContext, Refused, Usable } from '../gateway/sessions.ts';
 import type { CallEnd, CallRecord, CallStart, ConversationKey } from '../records/callRecord.ts';
 
 /** Version of the frames below; a peer of another one is refused. */
@@ -25,7 +25,7 @@ export type Question =
     }
   | { readonly ask: 'mcp'; readonly caller: OwnCaller };
 
-export type ExplicitAnswer = { readonly session_id: string } | Refused;
+export type ExplicitAnswer = Usable | Refused;
 export interface ConversationAnswer {
   readonly session_id: string;
   readonly bound: boolean;

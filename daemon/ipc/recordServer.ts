@@ -173,7 +173,7 @@ async function listen(server: Server, socketPath: string): Promise<void> {
   if (!socketPath.startsWith('\\\\')) chmodSync(socketPath, 0o600);
 }
 
-/** Passes on the events that make what a stdio process remembers wrong: another status, another session. */
+/** Passes on the events that make what a stdio process remembers wrong: another status, an end in time, another session. */
 function tellChanges(store: RecordStore, tell: (change: Change) => void): () => void {
   const statuses = new Map<string, SessionStatus>();
   const note = (event: Extract<DaemonEvent, { session: unknown }>): boolean => {
@@ -189,7 +189,11 @@ function tellChanges(store: RecordStore, tell: (change: Change) => void): () => 
       if (event.type === 'conversation.moved') {
         const { client, conversation_id } = event;
         tell({ conversation: { client, conversation_id } });
-      } else if ('session' in event && note(event) && event.type === 'session.updated') {
+      } else if (
+        'session' in event &&
+        (note(event) || event.session.expires_at !== null) &&
+        event.type === 'session.updated'
+      ) {
         tell({ session_id: event.session_id });
       }
     }

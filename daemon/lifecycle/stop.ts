@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonError } from '../../shared/errors.ts';
 import { findDaemon } from './handshake.ts';
 import type { HomePaths } from './home.ts';
+import { processAlive } from './processAlive.ts';
 
 /** What became of the daemon: `still_running` after all the patience; it is never killed. */
 export type StopOutcome =
@@ -23,7 +23,7 @@ export async function stopDaemon(paths: HomePaths, patience_ms = 15_000): Promis
     throw new DaemonError('unsupported', `on Windows the daemon can't be asked to stop yet: end process ${pid}`);
   const until = performance.now() + patience_ms;
   signal(pid);
-  while (isAlive(pid)) {
+  while (processAlive(pid)) {
     if (performance.now() >= until) return { outcome: 'still_running', pid };
     await sleep(POLL_MS);
   }
@@ -35,21 +35,5 @@ function signal(pid: number): void {
     process.kill(pid, 'SIGTERM');
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
-}
-
-/** False for a zombie too: its files and locks are gone, only its parent has not asked for its status. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-  if (process.platform !== 'linux') return true;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z';
-  } catch {
-    return false;
   }
 }

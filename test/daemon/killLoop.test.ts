@@ -94,11 +94,21 @@ describe('a daemon that is killed again and again', function () {
     home.start();
     assert.ok(kills >= 5 && acknowledged.size > 200, `${kills} kills, ${acknowledged.size} calls`);
 
+    const history = path.join(home.home, '.history');
+    await until(
+      async () => {
+        const { running, invocations } = await home.client
+          .call('daemon_status', {})
+          .catch(() => ({ running: 1, invocations: 0 }));
+        return running === 0 && readdirSync(history).length === invocations ? true : null;
+      },
+      'every call to have ended and to be in .history',
+      30_000,
+    );
     const calls = await until(async () => {
-      // a connection that was kept open to a killed daemon may be tried first
-      const found = await allCalls(home).catch(() => null);
-      return found?.every(call => call.status !== 'running' && call.history_dir !== null) ? found : null;
-    }, 'every call to have ended and to be in .history');
+      const found = await allCalls(home);
+      return found.every(call => call.history_dir !== null) ? found : null;
+    }, 'the database to know where each is');
     const byId = new Map(calls.map(call => [call.invocation_id, call]));
     assert.equal(byId.size, calls.length);
     assert.ok(calls.length <= sent, `${calls.length} calls recorded of ${sent}`);
@@ -106,7 +116,7 @@ describe('a daemon that is killed again and again', function () {
 
     const ran = readFileSync(upstreamLog, 'utf8').match(/call \d+\./g) ?? [];
     assert.equal(new Set(ran).size, ran.length);
-    const folders = readdirSync(path.join(home.home, '.history'));
+    const folders = readdirSync(history);
     assert.deepEqual(folders.toSorted(), calls.map(call => call.history_dir ?? '').toSorted());
     for (const { session_id, invocation_id } of calls) {
       if (session_id === null) continue;

@@ -96,6 +96,23 @@ describe('session_id', () => {
     while (!(await refused())) assert.ok(Date.now() < deadline, 'it was never refused');
   });
 
+  for (const [when, at] of [
+    ['is made with an end', 'made'],
+    ['is given an end while it is in use', 'given'],
+  ] as const) {
+    it(`of a session that ${when} is refused from then on`, async () => {
+      const id = `ends-in-time-${at}`;
+      const expires_at = new Date(Date.now() + 700).toISOString();
+      await home.client.call('sessions_create', { session_id: id, ...(at === 'made' ? { expires_at } : {}) });
+      assert.equal((await client.call('echo', { message: '1', session_id: id })).result.isError, undefined);
+      if (at === 'given') await home.client.call('sessions_update', { session_id: id, expires_at });
+      const refused = async (): Promise<boolean> =>
+        (await client.call('echo', { message: '2', session_id: id })).result.isError === true;
+      const deadline = Date.now() + 5000;
+      while (!(await refused())) assert.ok(Date.now() < deadline, 'it was never refused');
+    });
+  }
+
   it('of --session and of a header holds for every call', async () => {
     const flagged = home.wrap(['--session', 'by-flag']);
     await flagged.initialize();

@@ -47,7 +47,7 @@ describe('wrap, before an upstream that a test wrote byte by byte', () => {
     const session = /"session_id":\{"type":"string","description":"Session this call[^}]*\}/g;
     const injected = ours.replace(session, '').replaceAll(',"properties":{}', '').replace(/,\}/g, '}');
     assert.equal(injected, plain.replaceAll(',"properties":{}', ''));
-    assert.equal(ours.match(session)?.length, 13);
+    assert.equal(ours.match(session)?.length, 14);
   });
 
   for (const [tool, args] of [

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   mkdirSync,
@@ -15,7 +17,7 @@ import { ownerId } from '../../daemon/ipc/owner.ts';
 import { SpoolFile } from '../../daemon/ipc/spool.ts';
 import { replaySpool } from '../../daemon/ipc/spoolReplay.ts';
 import { DaemonError } from '../../shared/errors.ts';
-import { callEnd, callStart, keepingLog, request, silent, withFolder } from './fixtures/calls.ts';
+import { callEnd, callStart, keepingLog, request, silent, until, withFolder } from './fixtures/calls.ts';
 import { RecordingStore } from './fixtures/recordingStore.ts';
 
 // No process has an id this large.
@@ -59,6 +61,29 @@ describe('replay of the spool', () => {
       assert.deepEqual(store.names, []);
       assert.deepEqual(readdirSync(folder), [`${owner}.spool`]);
     }));
+
+  it('writes what a process left that was killed and that nobody has waited for', async function () {
+    if (process.platform !== 'linux') this.skip();
+    await withFolder(async folder => {
+      // A shell that becomes a program which never waits: its child stays a zombie when it is killed.
+      const parent = spawn('/bin/sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      try {
+        const [line] = await once(parent.stdout, 'data');
+        const pid = Number(String(line));
+        spool(folder, `${pid}-0123456789ab`, ['a']);
+        await until('it waits for no child', () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n');
+        process.kill(pid, 'SIGKILL');
+        await until('it is a zombie', () => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '));
+        const store = new RecordingStore();
+        await replaySpool(folder, store, none);
+        assert.deepEqual(store.names, ['start:a', 'end:a']);
+      } finally {
+        parent.kill('SIGKILL');
+      }
+    });
+  });
 
   it('writes what a process left that had the id of this one, as in a container', () =>
     withFolder(async folder => {
