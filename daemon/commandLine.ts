@@ -126,6 +126,8 @@ async function serve(
   interrupted: AbortController,
   background: boolean,
 ): Promise<void> {
+  // Where the disk is full or nobody reads any more, a line is lost, and not the daemon.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const paths = openHome(resolveHome(process.env));
   const { startDaemon } = await import('./serve.ts');
   const level = logLevel(process.env);

@@ -45,10 +45,13 @@ function options(command: string, args: readonly string[]): { session: string | 
     if (arg === '--') return { session, positionals: [...positionals, ...args.slice(i + 1)] };
     if (arg === '--session' || arg.startsWith('--session=')) {
       const value = arg === '--session' ? args[++i] : arg.slice('--session='.length);
-      if (value === undefined) throw usage('--session needs an id');
+      if (value === undefined) throw new DaemonError('invalid_input', '--session needs an id');
       session = value;
     } else if (arg.startsWith('-')) {
-      throw usage(`sessiond ${command} has no option ${JSON.stringify(arg)}: see "sessiond ${command} --help"`);
+      throw new DaemonError(
+        'invalid_input',
+        `sessiond ${command} has no option ${JSON.stringify(arg)}: see "sessiond ${command} --help"`,
+      );
     } else {
       positionals.push(arg);
       if (positionals.length === 2) return { session, positionals: [...positionals, ...args.slice(i + 1)] };

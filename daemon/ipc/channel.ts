@@ -27,6 +27,8 @@ export interface ChannelOptions {
   readonly onClosed: (fault: Error | null) => void;
 }
 
+const EMPTY = Buffer.alloc(0);
+
 /** A stdio process's end of one connection to the daemon, which it trusts once it has proved that it knows the token. */
 export class Channel {
   readonly #options: ChannelOptions;
@@ -74,6 +76,13 @@ export class Channel {
   /** Hands the frame to the kernel before it returns, as far as the kernel takes it. */
   send(buffers: readonly Buffer[]): void {
     writeFrame(this.#socket, buffers);
+  }
+
+  /** Resolves when the kernel has all that was sent, or the connection is gone. */
+  flushed(): Promise<void> {
+    return new Promise(resolve => {
+      this.#socket.write(EMPTY, () => resolve());
+    });
   }
 
   destroy(fault: Error | null = null): void {

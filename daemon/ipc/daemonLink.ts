@@ -91,6 +91,12 @@ export class DaemonLink implements SessionSource {
     this.#channels?.records.send(frame);
   }
 
+  /** Null when the kernel has all records that were sent; otherwise resolves when it does, or the link is gone. */
+  handedOver(): Promise<void> | null {
+    const records = this.#channels?.records;
+    return records === undefined || records.unsent === 0 ? null : records.flushed();
+  }
+
   /** Cuts a link that no longer works, and connects anew. */
   drop(fault: DaemonError): void {
     this.#channels?.records.destroy(fault);

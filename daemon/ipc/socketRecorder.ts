@@ -15,6 +15,8 @@ const SLICE_BYTES = 1024 * 1024;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const STALL_MS = 15_000;
 const POWER_WAIT_MS = 5000;
+/** A daemon that hangs is not waited for longer than this. */
+const HAND_OVER_MS = 250;
 const SPOOL_RETRY_MS = 1000;
 const CLOSE_WAIT_MS = 1500;
 
@@ -165,7 +167,20 @@ export class SocketRecorder implements Recorder, LinkListener {
       this.#link.want();
       this.#spoolSoon();
     }
-    return this.#power ? this.#untilSafe(entry, invocation_id) : undefined;
+    return this.#power ? this.#untilSafe(entry, invocation_id) : this.#untilHandedOver();
+  }
+
+  /** Where the daemon is slower than the calls, the kernel's buffer is full: a moment's wait, so that a kill loses nothing. */
+  #untilHandedOver(): Promise<void> | undefined {
+    const handedOver = this.#link.handedOver();
+    if (handedOver === null) return undefined;
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, HAND_OVER_MS);
+      void handedOver.then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   #untilSafe(entry: Entry, invocation_id: string): Promise<void> {

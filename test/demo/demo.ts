@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 
@@ -36,12 +36,16 @@ function show(...args: string[]): void {
 
 /** Follows the daemon's events as a user would, `sessiond tail`, and counts the calls that it shows. */
 function follow(): { child: ChildProcess; shown: (calls: number) => Promise<void> } {
-  const child = spawn(process.execPath, [sessiond, 'tail'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const colours = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {};
+  const child = spawn(process.execPath, [sessiond, 'tail'], {
+    env: { ...env, ...colours },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let ended = 0;
   let wake = (): void => {};
   createInterface({ input: child.stdout }).on('line', line => {
     say(`${styleText('cyan', '│')} ${line}`);
-    if (/ (completed|failed) /.test(line)) ended += 1;
+    if (/ (completed|failed) /.test(stripVTControlCharacters(line))) ended += 1;
     wake();
   });
   const shown = async (calls: number): Promise<void> => {
@@ -123,7 +127,7 @@ async function demo(): Promise<void> {
 
   heading('4  The same in a browser');
   say(run('open', '--no-open').trim());
-  if (!once) say('Ctrl-C ends the demo and removes its home.');
+  if (!once) say('The link works once; Enter gives another. Ctrl-C ends the demo and removes its home.');
 }
 
 function end(): void {

@@ -41,14 +41,15 @@ describe('log', () => {
   });
 
   it('keeps as many older files as it was told to, each for the owner alone', async () => {
-    const { log, close } = fileLog(logs(), 'info', { size: '10K', keep: 2 });
+    const { log, close } = fileLog(logs(), 'info', { size: '40K', keep: 2 });
     for (let n = 0; n < 1000; n++) log.info({ n }, 'x'.repeat(100));
     await close();
     assert.deepEqual(readdirSync(logs()).sort(), ['daemon.log', 'daemon.log.1', 'daemon.log.2']);
     for (const name of readdirSync(logs())) {
       const { mode, size } = statSync(join(logs(), name));
       assert.equal(mode & 0o777, 0o600);
-      assert.ok(size < 11_000, `${name} has ${size} bytes`);
+      // Lines are written up to 16 KiB at a time, and a file ends with the write that fills it.
+      assert.ok(size < 57 * 1024, `${name} has ${size} bytes`);
     }
   });
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const START_MS = 15_000;
 /** A built daemon in a temporary home of its own. */
 export class DaemonProcess {
   readonly home: string;
-  #child: ChildProcess | null = null;
+  #pid: number | null = null;
   #stderr = '';
 
   private constructor(home: string) {
@@ -31,15 +31,18 @@ export class DaemonProcess {
       env: { ...process.env, SESSIOND_HOME: this.home },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    this.#child = child;
     child.stderr.on('data', chunk => {
       this.#stderr += chunk;
     });
     return until(`the daemon to answer; it said: ${this.#stderr}`, START_MS, async () => {
-      if (child.exitCode !== null) throw new Error(`the daemon exited with ${child.exitCode}: ${this.#stderr}`);
+      // 0: an assistant that is connected has started one by itself already
+      if (child.exitCode !== null && child.exitCode !== 0)
+        throw new Error(`the daemon exited with ${child.exitCode}: ${this.#stderr}`);
       const client = await this.client().catch(() => null);
       const status = await client?.call('daemon_status', {}).catch(() => null);
-      return status?.pid === child.pid ? client : null;
+      if (!client || !status) return null;
+      this.#pid = status.pid;
+      return client;
     });
   }
 
@@ -57,11 +60,11 @@ export class DaemonProcess {
   }
 
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise(resolve => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await gone;
+    const pid = this.#pid;
+    if (pid === null) return;
+    this.#pid = null;
+    process.kill(pid, 'SIGKILL');
+    await until(`process ${pid} to be gone`, START_MS, async () => (isAlive(pid) ? null : true));
   }
 
   async remove(): Promise<void> {
@@ -78,5 +81,14 @@ export async function until<T>(what: string, ms: number, found: () => Promise<T 
     if (value !== null) return value;
     if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
     await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -85,7 +85,9 @@ describe('text of records in the CLI', () => {
       painter(terminal, variables, argv)('red', 'x') !== 'x';
     assert.equal(paints(true, {}), true);
     assert.equal(paints(false, {}), false);
+    assert.equal(paints(false, { FORCE_COLOR: '1' }), true);
     assert.equal(paints(true, { NO_COLOR: '1' }), false);
+    assert.equal(paints(true, { NO_COLOR: '1', FORCE_COLOR: '1' }), false);
     assert.equal(paints(true, { NO_COLOR: '' }), true);
     assert.equal(paints(true, { TERM: 'dumb' }), false);
     assert.equal(paints(true, {}, 'list', '--no-color'), false);

@@ -69,10 +69,11 @@ export type Tone = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 /** Colours `text`, or leaves it as it is. */
 export type Paint = (tone: Tone, text: string) => string;
 
-/** Colours on a terminal unless NO_COLOR, TERM=dumb or --no-color say otherwise. */
+/** Colours on a terminal, or with FORCE_COLOR, unless NO_COLOR, TERM=dumb or --no-color say otherwise. */
 export function painter(isTerminal: boolean, environment: NodeJS.ProcessEnv, argv: readonly string[]): Paint {
   const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
-  const on = isTerminal && !environment.NO_COLOR && environment.TERM !== 'dumb' && !flags.includes('--no-color');
+  const wanted = isTerminal || Boolean(environment.FORCE_COLOR);
+  const on = wanted && !environment.NO_COLOR && environment.TERM !== 'dumb' && !flags.includes('--no-color');
   return on ? (tone, text) => styleText(tone, text, { validateStream: false }) : (_, text) => text;
 }
 
