@@ -23,7 +23,7 @@ function step(all: boolean): StepResult {
 }
 
 function openPass(): HistoryPass {
-  yieldTo(10);
+  yieldTo(5);
   const { home, file, blobDir, nativeBinding } = options;
   const binding = nativeBinding === undefined ? {} : { nativeBinding };
   return new HistoryPass(home, openSqliteReader({ file, blobDir, ...binding }));

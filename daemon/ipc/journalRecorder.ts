@@ -39,6 +39,8 @@ export class JournalRecorder implements Recorder {
   #bytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #committing = 0;
+  /** The commit that was begun last; the store writes in order, so that those before it are done with it. */
+  #latest: Promise<void> = Promise.resolve();
   /** Since a commit failed, until one succeeds: calls don't wait, all goes to the journal, which keeps it. */
   #failing = false;
   /** Some records are in the journal only: it is left to the next daemon. */
@@ -99,13 +101,18 @@ export class JournalRecorder implements Recorder {
     else this.#timer ??= setTimeout(() => void this.#commit(), GATHER_MS);
   }
 
-  async #commit(): Promise<void> {
+  /** Resolves when all that was gathered so far is committed, also by a commit that is under way. */
+  #commit(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const records = this.#gathered;
     this.#gathered = [];
     this.#bytes = 0;
-    if (records.length === 0) return;
+    if (records.length > 0) this.#latest = this.#write(records);
+    return this.#latest;
+  }
+
+  async #write(records: readonly CallRecord[]): Promise<void> {
     this.#committing += 1;
     try {
       await this.#options.store.writeRecords(records);

@@ -18,14 +18,17 @@ describe('the journal of the daemon', () => {
   let fault: DaemonError | null;
   let refused: string | null;
   let recorder: JournalRecorder;
+  /** A commit takes until this is resolved. */
+  let gate: Promise<void>;
 
   beforeEach(() => {
     dir = mkdtempSync(path.join(tmpdir(), 'sessiond-journal-'));
     const owner = ownerId();
     file = path.join(dir, `${owner}.spool`);
-    [written, fault, refused] = [[], null, null];
+    [written, fault, refused, gate] = [[], null, null, Promise.resolve()];
     const store = {
       async writeRecords(records: readonly CallRecord[]): Promise<void> {
+        await gate;
         if (fault !== null) throw fault;
         if (records.some(record => idOf(record) === refused)) throw new DaemonError('too_large', 'too large');
         written.push(...records);
@@ -63,6 +66,22 @@ describe('the journal of the daemon', () => {
     await recorder.end({ invocation_id, status: 'completed', ended_at, duration_ms: 1, error_message: null }, message);
     return invocation_id;
   }
+
+  it('has a call that is too large for it committed before it is answered', async () => {
+    let open = (): void => {};
+    gate = new Promise(resolve => {
+      open = resolve;
+    });
+    let answered = false;
+    const large = call(700_000).then(() => {
+      answered = true;
+    });
+    await new Promise(resolve => setTimeout(resolve, 50));
+    assert.equal(answered, false);
+    open();
+    await large;
+    assert.equal(written.length, 2);
+  });
 
   it('writes what could not be committed once it can be, large calls too, and is empty only then', async () => {
     fault = new DaemonError('unavailable', 'the disk is full');
