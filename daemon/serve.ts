@@ -195,9 +195,13 @@ async function compose(
     protocol: PROTOCOL,
     instance_id,
   };
+  // A server that still listens would keep the process of a failed start alive.
+  closers.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
   const port = await listenOnKeptPort(paths, config.port, wanted => listen(server, wanted));
   discovery = { ...discovery, port };
-  closers.push(() => server.closeAllConnections());
 
   openSocketFolder(paths);
   const records = await serveRecords({

@@ -161,6 +161,23 @@ describe('bad input', () => {
     chmodSync(home.home, 0o700);
   });
 
+  it('a start that fails once it listens ends all the same, and says why', async () => {
+    home = new Sessiond();
+    writeFileSync(path.join(home.home, 'bin'), 'in the way of the launcher', { mode: 0o600 });
+    const serving = spawnSessiond(home, ['serve']);
+    let stderr = '';
+    serving.stderr?.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    try {
+      await until(() => serving.exitCode, 'the daemon to end');
+    } finally {
+      serving.kill('SIGKILL');
+    }
+    assert.equal(serving.exitCode, 70);
+    assert.match(stderr, /^sessiond: .*bin/m);
+  });
+
   it('a command line that is wrong says how it is right', () => {
     home = new Sessiond();
     const wrapped = home.run('wrap', 'only-a-name');

@@ -141,7 +141,13 @@ try {
     // a one-time link opens once: each press of Enter makes another
     const input = createInterface({ input: process.stdin });
     input.on('line', () => say(run('open', '--no-open').trim()));
-    await new Promise<void>(done => process.once('SIGINT', done).once('SIGTERM', done));
+    // without input nothing else would keep the process
+    const awake = setInterval(() => {}, 60_000);
+    await new Promise<void>(done => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, done);
+      if (process.stdin.isTTY) input.once('close', done);
+    });
+    clearInterval(awake);
     input.close();
   }
 } catch (error) {
