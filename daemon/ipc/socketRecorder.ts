@@ -17,6 +17,7 @@ const STALL_MS = 15_000;
 const POWER_WAIT_MS = 5000;
 /** A daemon that hangs is not waited for longer than this. */
 const HAND_OVER_MS = 250;
+const WAITED_BYTES = 16 * 1024;
 const SPOOL_RETRY_MS = 1000;
 const CLOSE_WAIT_MS = 1500;
 
@@ -167,11 +168,13 @@ export class SocketRecorder implements Recorder, LinkListener {
       this.#link.want();
       this.#spoolSoon();
     }
-    return this.#power ? this.#untilSafe(entry, invocation_id) : this.#untilHandedOver();
+    return this.#power ? this.#untilSafe(entry, invocation_id) : this.#untilHandedOver(entry.bytes);
   }
 
   /** Where the daemon is slower than the calls, the kernel's buffer is full: a moment's wait, so that a kill loses nothing. */
-  #untilHandedOver(): Promise<void> | undefined {
+  #untilHandedOver(bytes: number): Promise<void> | undefined {
+    // a large record never fits at once, and a call must not wait for the daemon to read it
+    if (bytes > WAITED_BYTES) return undefined;
     const handedOver = this.#link.handedOver();
     if (handedOver === null) return undefined;
     return new Promise(resolve => {
