@@ -115,6 +115,12 @@ async function compose(
     onFault: error => log.error({ err: error }, 'the store is in trouble'),
   });
   closers.push(() => store.close());
+  const replay = (alive: readonly string[]): Promise<unknown> =>
+    replaySpool(paths.spool, store, { aliveOwners: [owner, ...alive], log }).catch((error: unknown) =>
+      log.error({ err: error }, 'the spool could not be replayed; it is tried again'),
+    );
+  // before anyone can ask: what a killed daemon had answered is there when its successor is
+  await replay([]);
   const history = new HistoryWriter({
     store,
     file: paths.db,
@@ -223,14 +229,9 @@ async function compose(
   writeDiscovery(paths, discovery);
   closers.push(() => removeDiscovery(paths, instance_id));
   history.start();
-  const replay = (): Promise<unknown> =>
-    replaySpool(paths.spool, store, { aliveOwners: [owner, ...records.owners()], log }).catch((error: unknown) =>
-      log.error({ err: error }, 'the spool could not be replayed; it is tried again'),
-    );
-  await replay();
   const timers = [
     setTimeout(() => void endOrphans(store, [owner, ...records.owners()], log), RETURN_MS),
-    setInterval(() => void replay(), REPLAY_MS),
+    setInterval(() => void replay(records.owners()), REPLAY_MS),
   ];
   const lost = new Promise<string>(resolve => {
     timers.push(
