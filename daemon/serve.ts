@@ -230,7 +230,11 @@ async function compose(
   closers.push(() => removeDiscovery(paths, instance_id));
   history.start();
   const timers = [
-    setTimeout(() => void endOrphans(store, [owner, ...records.owners()], log), RETURN_MS),
+    setTimeout(async () => {
+      // a stdio process that started us may have died before it was back: its spool is nobody else's to bring
+      await replay(records.owners());
+      await endOrphans(store, [owner, ...records.owners()], log);
+    }, RETURN_MS),
     setInterval(() => void replay(records.owners()), REPLAY_MS),
   ];
   const lost = new Promise<string>(resolve => {

@@ -35,7 +35,7 @@ describe('transcripts of the surfaces', () => {
       surface: 'mcp',
       client: 'test-client',
       conversation: { client: 'test-client', conversation_id: 'c1' },
-      workspace: '/work/app',
+      workspace: '/src/app',
     };
     const surface = createMcpSurface(world.invoke, { version: '0.0.0-test' });
     await replay('mcp.txt', async said => {
